@@ -1,0 +1,172 @@
+import { z } from 'zod'
+import type { ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
+import type { Principal } from '../domain/principal.ts'
+import type { EntryType, FileEntry } from '../host/wire.ts'
+
+/** What a handler returns. `exit_code` is of the command that answered the question, if there was one. */
+export interface ToolResult<Output> {
+  output: Output
+  exit_code?: number | null
+  artifacts?: { name: string; content_type: string; content: Uint8Array | string }[]
+  /** The output was shortened by the tool itself (its own limit, not the gate's). */
+  truncated?: boolean
+}
+
+export interface CommandOptions {
+  /** Absolute or relative to the workspace; default: the workspace. */
+  cwd?: string
+  env?: Record<string, string>
+  stdin?: string | Uint8Array
+  /** Default: what is left of the tool's deadline. */
+  timeout_seconds?: number
+  /** Git and other trusted plumbing does not need the session's secrets in its environment. */
+  without_secrets?: boolean
+  /** Do not show the output as log lines (plumbing whose output is parsed). */
+  quiet?: boolean
+}
+
+export interface CommandResult {
+  exit_code: number
+  stdout: string
+  stderr: string
+  duration_ms: number
+}
+
+/**
+ * A tool's only way into the sandbox. Paths are as the caller gave them; they were checked lexically by policy and are checked
+ * again by host. Operations get ids in the order of the calls, so a handler that is run again after a crash finds what it
+ * already did instead of doing it twice: a handler must be a function of its args and of what these calls return.
+ *
+ * Throws `ToolError` with a code of its own (`timeout`, `output_too_large`, `sandbox_lost`, `cancelled`, `not_found`,
+ * `invalid_argument`, `execution_failed`), or `CloisterError policy_denied` for a path that leaves what is allowed.
+ */
+export interface ToolSandbox {
+  /** Runs argv and resolves whatever its exit code; throws only if it could not run, was cut off, or was killed by a signal. */
+  run(argv: string[], options?: CommandOptions): Promise<CommandResult>
+  list(path: string, options: { recursive: boolean; max_entries: number; skip_git: boolean }): Promise<{ entries: FileEntry[]; truncated: boolean }>
+  /** Null: nothing there. Symlinks are described themselves. */
+  stat(path: string): Promise<FileEntry | null>
+  /** Throws `not_found`; `invalid_argument` for a directory. */
+  read(path: string, options: { max_bytes: number; offset?: number }): Promise<{ content: Buffer; size_bytes: number; sha256: string | null }>
+  /** Replaces or makes a file in one rename. Throws `execution_failed` when `expect_sha256` does not hold. */
+  write(
+    path: string,
+    content: string | Uint8Array,
+    options?: { create_parents?: boolean; expect_sha256?: string | null; keep_previous?: boolean; mode?: string },
+  ): Promise<{ bytes_written: number; sha256: string; created: boolean }>
+  mkdir(path: string, options: { create_parents: boolean; mode: string }): Promise<{ created: boolean }>
+  move(source: string, destination: string, options: { overwrite: boolean; create_parents: boolean }): Promise<{ type: EntryType }>
+  copy(source: string, destination: string, options: { overwrite: boolean; create_parents: boolean; recursive: boolean }): Promise<{ type: EntryType }>
+  remove(path: string, options: { recursive: boolean }): Promise<{ existed: boolean }>
+}
+
+/** What `policy.check` and `tool.suggest` may ask. */
+export interface CatalogView {
+  /** Tools that this session may use, sorted by name. */
+  list(): ToolMetadata[]
+  get(name: string): ToolMetadata | null
+}
+
+export interface PolicyView {
+  /** The same engine as the gate's, for this principal and session. Runs nothing. */
+  check(toolName: string, args: Record<string, unknown>): Promise<{
+    allowed: boolean
+    reason: string
+    requires_approval: boolean
+    violations: string[]
+  }>
+}
+
+/** Everything a handler may touch. */
+export interface ToolContext {
+  invocation_id: string
+  session: { id: string; allowed_paths: string[]; network: 'none' | 'host' }
+  principal: Principal
+  sandbox: ToolSandbox
+  catalog: CatalogView
+  policy: PolicyView
+  signal: AbortSignal
+  /** A line in the invocation's log, on the channel `cloister`. */
+  log(message: string): void
+}
+
+export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject> {
+  name: string
+  /** What it does, when to use it, what it will not do. Written for a model. */
+  description: string
+  input: Input
+  output: Output
+  scope: ToolMetadata['scope']
+  side_effects: ToolMetadata['side_effects']
+  risk_level: ToolMetadata['risk_level']
+  requires_approval: boolean
+  /** Approval only for some args (overwriting): the reason, or null. Asked besides `requires_approval`. */
+  approval_reason?: (args: z.output<Input>) => string | null
+  timeout_seconds: number
+  /** Default 256. */
+  output_limit_kb?: number
+  policy?: Partial<ToolPolicyHints>
+  primary_output?: (keyof z.output<Output> & string) | null
+  examples: { title: string; args: z.input<Input> }[]
+  handler: (args: z.output<Input>, context: ToolContext) => Promise<ToolResult<z.input<Output>>>
+}
+
+/** A tool as the catalog holds it: metadata, schemas, handler. */
+export interface Tool {
+  metadata: ToolMetadata
+  input: z.ZodObject
+  output: z.ZodObject
+  approvalReason: (args: Record<string, unknown>) => string | null
+  handler: (args: Record<string, unknown>, context: ToolContext) => Promise<ToolResult<Record<string, unknown>>>
+}
+
+const IDEMPOTENCY = { none: 'guaranteed', reversible: 'best-effort', irreversible: 'none' } as const
+
+/** Fills in what follows from the rest (idempotency, retries, cost) and makes JSON Schemas. Pure. */
+export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(spec: ToolSpec<Input, Output>): Tool {
+  const idempotency = IDEMPOTENCY[spec.side_effects]
+  const input = spec.input.strict()
+  const metadata: ToolMetadata = {
+    name: spec.name,
+    family: spec.name.slice(0, spec.name.indexOf('.')),
+    description: spec.description,
+    input_schema: toJsonSchema(input, 'input'),
+    output_schema: toJsonSchema(spec.output, 'output'),
+    scope: spec.scope,
+    side_effects: spec.side_effects,
+    risk_level: spec.risk_level,
+    requires_approval: spec.requires_approval,
+    idempotency,
+    constraints: {
+      timeout_seconds: spec.timeout_seconds,
+      max_retries: idempotency === 'guaranteed' ? 1 : 0,
+      output_limit_kb: spec.output_limit_kb ?? 256,
+    },
+    cost_hint: spec.timeout_seconds <= 30 ? 'low' : spec.timeout_seconds <= 120 ? 'medium' : 'high',
+    policy: {
+      paths: [],
+      patches: [],
+      refs: [],
+      command_args: [],
+      whole_repository: false,
+      needs_network: false,
+      ...spec.policy,
+    },
+    observability: { trace_name: 'workspace.tools', span_name: spec.name },
+    primary_output: spec.primary_output ?? null,
+    examples: spec.examples as ToolMetadata['examples'],
+  }
+  return {
+    metadata: Object.freeze(metadata),
+    input,
+    output: spec.output,
+    approvalReason: (args) => spec.approval_reason?.(args as z.output<Input>) ?? null,
+    handler: (args, context) =>
+      spec.handler(args as z.output<Input>, context) as Promise<ToolResult<Record<string, unknown>>>,
+  }
+}
+
+function toJsonSchema(schema: z.ZodObject, io: 'input' | 'output'): Record<string, unknown> {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' }) as Record<string, unknown>
+  return rest
+}

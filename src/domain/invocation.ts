@@ -1,0 +1,66 @@
+import type { ToolErrorCode, ApiErrorCode } from './errors.ts'
+import type { Actor } from './principal.ts'
+
+export const INVOCATION_STATUSES = ['pending_approval', 'running', 'succeeded', 'failed', 'denied'] as const
+export type InvocationStatus = (typeof INVOCATION_STATUSES)[number]
+
+/** A file that an invocation left behind. The bytes lie in the artifact store under `sha256`. */
+export interface Artifact {
+  id: string
+  name: string
+  content_type: string
+  size_bytes: number
+  sha256: string
+  created_at: string
+}
+
+/** Where consent came from. `standing`: the session's auto_approve. `given`: `approved: true` in the request. `requested`: a decided approval. */
+export interface ApprovalUse {
+  kind: 'given' | 'standing' | 'requested'
+  by: string
+  approval_id: string | null
+}
+
+export interface InvocationError {
+  code: ToolErrorCode | ApiErrorCode
+  message: string
+  retryable: boolean
+  details?: Record<string, unknown>
+}
+
+/** One recorded call of one tool. Args and output are redacted before they get here. */
+export interface Invocation {
+  id: string
+  session_id: string
+  turn_id: string | null
+  tool_name: string
+  args: Record<string, unknown>
+  /** Over the args as given, before redaction. */
+  args_digest: string
+  actor: Actor
+  correlation_id: string | null
+  status: InvocationStatus
+  approval: ApprovalUse | null
+  decision: { rule: string; reason: string; policy_version: string } | null
+  started_at: string
+  completed_at: string | null
+  duration_ms: number | null
+  exit_code: number | null
+  trace_name: string
+  span_name: string
+  trace_id: string
+  output: Record<string, unknown> | null
+  /** Artifact ids of the whole output and of the log, when kept apart. */
+  output_ref: string | null
+  logs_ref: string | null
+  artifacts: Artifact[]
+  truncated: boolean
+  error: InvocationError | null
+}
+
+/** One line of an invocation's log. `channel`: stdout, stderr, or `cloister` for what the gate itself says. */
+export interface LogLine {
+  at: string
+  channel: 'stdout' | 'stderr' | 'cloister'
+  message: string
+}

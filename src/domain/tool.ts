@@ -1,0 +1,40 @@
+/** Metadata of a tool, as it is listed, checked by policy, and shown. The schemas are JSON Schema made from zod. */
+export interface ToolMetadata {
+  name: string
+  family: string
+  description: string
+  input_schema: Record<string, unknown>
+  output_schema: Record<string, unknown>
+  scope: 'repo' | 'workspace' | 'cluster' | 'external'
+  side_effects: 'none' | 'reversible' | 'irreversible'
+  risk_level: 'low' | 'medium' | 'high'
+  requires_approval: boolean
+  idempotency: 'guaranteed' | 'best-effort' | 'none'
+  /** Seconds, count, KiB of inline output. All three are applied by the gate. */
+  constraints: { timeout_seconds: number; max_retries: number; output_limit_kb: number }
+  cost_hint: 'low' | 'medium' | 'high'
+  policy: ToolPolicyHints
+  observability: { trace_name: 'workspace.tools'; span_name: string }
+  /** The output field that is cut when the output is longer than the limit. */
+  primary_output: string | null
+  examples: { title: string; args: Record<string, unknown> }[]
+}
+
+/**
+ * Which args mean what, so that policy can check them without knowing the tool.
+ * A `paths` field may hold a string or an array of strings; an absent one is not checked.
+ */
+export interface ToolPolicyHints {
+  /** `write` is refused under any `.git`. */
+  paths: { field: string; access: 'read' | 'write' }[]
+  /** Unified diffs: every path that they name is checked as a written path. */
+  patches: string[]
+  /** Git refs: no leading `-`, no `:`, git's ref syntax, at most 256 characters. */
+  refs: string[]
+  /** Arrays of command arguments: at most 8 of at most 64 characters, and only what `allow` accepts for some toolchain. */
+  command_args: { field: string; allow: string[] }[]
+  /** Works on the whole repository without a path argument: needs `.` in the session's allowed paths. */
+  whole_repository: boolean
+  /** Shown only when the session has network. */
+  needs_network: boolean
+}

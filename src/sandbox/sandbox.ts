@@ -1,0 +1,69 @@
+import type {
+  ExecOutcome,
+  FileEntry,
+  ListRequest,
+  ListResult,
+  MkdirRequest,
+  MkdirResult,
+  MoveRequest,
+  CopyRequest,
+  MoveResult,
+  OperationOutcome,
+  ProcessInfo,
+  ProcessOutput,
+  ProcessStart,
+  ReadRequest,
+  ReadResult,
+  RemoveRequest,
+  RemoveResult,
+  WriteRequest,
+  WriteResult,
+  HostHealth,
+  FileScope,
+  ExecRequest,
+} from '../host/wire.ts'
+
+export interface ExecOptions {
+  signal?: AbortSignal
+  /** Called with every chunk as it arrives, also with those replayed. */
+  onOutput?: (channel: 'stdout' | 'stderr', chunk: Buffer) => void
+  /** Streamed to the command's standard input, instead of `stdin_base64`. */
+  stdin?: NodeJS.ReadableStream
+}
+
+export interface ExecResult extends ExecOutcome {
+  stdout: Buffer
+  stderr: Buffer
+  /** Bytes missing in the middle, on a replay of a very long output. */
+  dropped_bytes: number
+}
+
+/**
+ * A running sandbox, seen from the server: host's API with answers validated. Every method throws `SandboxLost` when host is
+ * gone, `PathDenied`/`HostError` when host refuses. An aborted `signal` cancels the operation inside and rejects with the
+ * signal's reason.
+ */
+export interface Sandbox {
+  health(): Promise<HostHealth>
+  configure(env: Record<string, string>): Promise<void>
+  exec(request: ExecRequest, options?: ExecOptions): Promise<ExecResult>
+  cancel(invocationId: string): Promise<{ killed: number }>
+  outcomes(invocationId: string): Promise<OperationOutcome[]>
+  acknowledge(invocationId: string): Promise<void>
+  list(request: ListRequest): Promise<ListResult>
+  stat(request: FileScope): Promise<FileEntry | null>
+  read(request: ReadRequest): Promise<ReadResult>
+  write(request: WriteRequest): Promise<WriteResult>
+  mkdir(request: MkdirRequest): Promise<MkdirResult>
+  move(request: MoveRequest): Promise<MoveResult>
+  copy(request: CopyRequest): Promise<MoveResult>
+  remove(request: RemoveRequest): Promise<RemoveResult>
+  download(request: FileScope): Promise<{ size_bytes: number; stream: NodeJS.ReadableStream }>
+  upload(request: FileScope & { id: string; create_parents: boolean }, body: NodeJS.ReadableStream): Promise<WriteResult>
+  startProcess(request: ProcessStart): Promise<ProcessInfo>
+  listProcesses(): Promise<ProcessInfo[]>
+  processOutput(processId: string, after: number): Promise<ProcessOutput>
+  stopProcess(processId: string, signal: string): Promise<{ stopped: boolean }>
+  /** Closes the server's connections. The sandbox lives on. */
+  disconnect(): void
+}
