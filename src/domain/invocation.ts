@@ -1,4 +1,4 @@
-import type { ToolErrorCode, ApiErrorCode } from './errors.ts'
+import { CloisterError, type ApiErrorCode, type ToolErrorCode } from './errors.ts'
 import type { Actor } from './principal.ts'
 
 export const INVOCATION_STATUSES = ['pending_approval', 'running', 'succeeded', 'failed', 'denied'] as const
@@ -63,4 +63,15 @@ export interface LogLine {
   at: string
   channel: 'stdout' | 'stderr' | 'cloister'
   message: string
+}
+
+/** A refusal that left a record: sent as `{error, invocation}`. */
+export class InvocationRefused extends CloisterError {
+  readonly invocation: Invocation
+
+  constructor(cause: CloisterError, invocation: Invocation) {
+    super(cause.code, cause.message, { details: cause.details, cause })
+    this.name = 'InvocationRefused'
+    this.invocation = invocation
+  }
 }

@@ -1,0 +1,122 @@
+import { mkdirSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { z } from 'zod'
+
+/** Everything that can be set, from the environment. `docs/configuration.md` is generated from this schema. */
+
+const port = z.coerce.number().int().min(0).max(65535)
+const count = (minimum: number) => z.coerce.number().int().min(minimum)
+const list = (separator: string | RegExp) =>
+  z.string().transform((text) => text.split(separator).map((item) => item.trim()).filter((item) => item !== ''))
+const flag = z.enum(['0', '1', 'true', 'false']).transform((text) => text === '1' || text === 'true')
+const absolutePath = z.string().refine(isAbsolute, 'an absolute path').transform((path) => resolve(path))
+
+export const VARIABLES = {
+  PORT: port.default(50053).describe('TCP port. 0: any free one, printed at start.'),
+  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severe log line that is written.'),
+  CLOISTER_HOME: absolutePath.optional().describe('Where everything is kept. Default: `cloister` in the XDG data directory.'),
+  WORKSPACE_ROOT: absolutePath.optional().describe('Volumes. Default: `volumes` under CLOISTER_HOME.'),
+  ARTIFACT_ROOT: absolutePath.optional().describe('Artifacts. Default: `artifacts` under CLOISTER_HOME.'),
+  CLOISTER_AUTH: z
+    .enum(['token', 'trusted_headers', 'payload'])
+    .default('token')
+    .describe('How callers prove who they are. `payload` is for development and is refused unless bound to loopback.'),
+  CLOISTER_ADMIN_PASSWORD: z.string().min(8).max(1024).optional().describe('Password of the first admin. Absent: one is generated and printed once.'),
+  CLOISTER_JWT_SECRET: z.string().min(32).optional().describe('Key that signs login tokens. Absent: a generated one, kept in a 0600 file.'),
+  CLOISTER_MAX_TOOL_ROLES: list(',').default(['developer', 'devops']).describe('Ceiling of tool roles in the modes `payload` and `trusted_headers`.'),
+  WORKSPACE_AUTH_SHARED_TOKEN: z.string().min(16).optional().describe('Shared token of the gateway in the mode `trusted_headers`.'),
+  CLOISTER_SANDBOX: z.enum(['auto', 'bubblewrap', 'process']).default('auto').describe('Driver. `auto`: bubblewrap. `process` isolates nothing and must be asked for.'),
+  CLOISTER_SANDBOX_ROOTFS: absolutePath.optional().describe('A root file system for sandboxes instead of the machine\'s /usr.'),
+  CLOISTER_SANDBOX_BINDS: list(':').default([]).describe('More directories that sandboxes see read-only, separated by colons.'),
+  CLOISTER_UID_RANGE: z
+    .string()
+    .regex(/^\d+-\d+$/, 'FIRST-LAST')
+    .default('200000-265535')
+    .transform((text) => {
+      const [first, last] = text.split('-').map(Number) as [number, number]
+      return { first, last }
+    })
+    .refine((range) => range.first >= 1000 && range.last > range.first, 'FIRST-LAST, FIRST at least 1000')
+    .describe('Host uids that sessions get, one each, when the server runs as root.'),
+  CLOISTER_ALLOW_HOST_NETWORK: flag.default(false).describe('Admins may create sessions that share the machine\'s network.'),
+  CLOISTER_SHELL: flag.default(false).describe('Offer `shell.exec`.'),
+  CLOISTER_SOURCE_ROOTS: list(delimiter).default([]).describe('Directories from which `source_repo_path` may copy, separated by colons. None by default.'),
+  CLOISTER_REPO_HOSTS: list(',').default(['github.com', 'gitlab.com', 'bitbucket.org']).describe('Hosts from which `repo_url` may clone.'),
+  CLOISTER_MODEL: z.string().optional().describe('Model of sessions that name none, `provider/id`. Default: an Anthropic model when ANTHROPIC_API_KEY is set, else `scripted/default`.'),
+  CLOISTER_SCRIPTS: absolutePath.optional().describe('Folder of scripts for the `scripted` provider.'),
+  ANTHROPIC_API_KEY: z.string().min(1).optional().describe('Key of the Anthropic API.'),
+  ANTHROPIC_BASE_URL: z.url().optional().describe('Another endpoint that speaks the Anthropic API.'),
+  INVOCATION_STORE_BACKEND: z.enum(['sql', 'memory']).default('sql').describe('Where finished invocation records are kept.'),
+  INVOCATION_STORE_TTL_SECONDS: count(1).default(86_400).describe('How long the `memory` backend keeps a record, in seconds.'),
+  WORKSPACE_RATE_LIMIT_PER_MINUTE: count(0).default(600).describe('Invocations per session and minute. 0: no limit.'),
+  WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL: count(0).default(1200).describe('Invocations per principal and minute. 0: no limit.'),
+  WORKSPACE_MAX_CONCURRENCY_PER_SESSION: count(0).default(8).describe('Invocations of a session that run at once. 0: no limit.'),
+  WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION: count(1024).default(64 * 1024 * 1024).describe('A command that writes more, in bytes, is killed.'),
+  CLOISTER_MEMORY_MB: count(64).default(2048).describe('Memory of a sandbox, in MiB.'),
+  CLOISTER_CPUS: z.coerce.number().min(0.1).default(2).describe('CPUs of a sandbox.'),
+  CLOISTER_PIDS: count(16).default(512).describe('Processes and threads of a sandbox.'),
+  CLOISTER_IDLE_TIMEOUT_SECONDS: count(1).default(3600).describe('A session that nobody used for so long is closed.'),
+  CLOISTER_APPROVAL_TTL_SECONDS: count(1).default(86_400).describe('How long a requested approval waits.'),
+  CLOISTER_TURN_MAX_STEPS: count(1).default(100).describe('Model calls of one turn.'),
+  CLOISTER_TURN_MAX_SECONDS: count(1).default(3600).describe('Wall time of one turn, waiting for approvals left out.'),
+} satisfies Record<string, z.ZodType>
+
+type Parsed = { [Name in keyof typeof VARIABLES]: z.output<(typeof VARIABLES)[Name]> }
+
+export interface Config extends Readonly<Omit<Parsed, 'CLOISTER_HOME' | 'WORKSPACE_ROOT' | 'ARTIFACT_ROOT'>> {
+  readonly CLOISTER_HOME: string
+  readonly WORKSPACE_ROOT: string
+  readonly ARTIFACT_ROOT: string
+}
+
+/** A variable has a value that cannot be used. The message is one line: name, value, what is accepted. */
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'ConfigError'
+  }
+}
+
+const SECRET_VARIABLES = new Set(['CLOISTER_ADMIN_PASSWORD', 'CLOISTER_JWT_SECRET', 'WORKSPACE_AUTH_SHARED_TOKEN', 'ANTHROPIC_API_KEY'])
+
+/**
+ * Parses the environment into a frozen Config. An empty value counts as absent.
+ * @throws ConfigError
+ */
+export function loadConfig(environment: NodeJS.ProcessEnv): Config {
+  const values: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries(VARIABLES)) {
+    const given = environment[name] === '' ? undefined : environment[name]
+    const parsed = (schema as z.ZodType).safeParse(given)
+    if (!parsed.success) {
+      const shown = SECRET_VARIABLES.has(name) ? '(not shown)' : JSON.stringify(given)
+      throw new ConfigError(`${name}=${shown}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`)
+    }
+    values[name] = parsed.data
+  }
+  const parsed = values as Parsed
+  const dataHome = environment['XDG_DATA_HOME'] || join(environment['HOME'] || homedir(), '.local', 'share')
+  const home = parsed.CLOISTER_HOME ?? join(dataHome, 'cloister')
+  const config: Config = {
+    ...parsed,
+    CLOISTER_HOME: home,
+    WORKSPACE_ROOT: parsed.WORKSPACE_ROOT ?? join(home, 'volumes'),
+    ARTIFACT_ROOT: parsed.ARTIFACT_ROOT ?? join(home, 'artifacts'),
+  }
+  if (config.CLOISTER_AUTH === 'payload' && !isLoopback(config.HOST))
+    throw new ConfigError(`CLOISTER_AUTH="payload": only with HOST on loopback (127.0.0.1, ::1, localhost), HOST is ${JSON.stringify(config.HOST)}`)
+  if (config.CLOISTER_AUTH === 'trusted_headers' && !config.WORKSPACE_AUTH_SHARED_TOKEN)
+    throw new ConfigError('CLOISTER_AUTH="trusted_headers": needs WORKSPACE_AUTH_SHARED_TOKEN, at least 16 characters')
+  return Object.freeze(config)
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
+
+/** Makes the home directory: 0711, so that sandbox uids can pass through to what is theirs; everything in it is private. */
+export function prepareHome(home: string): void {
+  mkdirSync(home, { recursive: true, mode: 0o711 })
+}

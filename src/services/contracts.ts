@@ -1,0 +1,171 @@
+import type { Approval, ApprovalStatus } from '../domain/approval.ts'
+import type { Invocation, InvocationStatus, LogLine, Artifact } from '../domain/invocation.ts'
+import type { Message } from '../domain/message.ts'
+import type { Caller } from '../domain/principal.ts'
+import type { Redactor } from '../domain/redaction.ts'
+import type { Session, SessionState, IsolationLevel, Limits } from '../domain/session.ts'
+import type { ToolMetadata } from '../domain/tool.ts'
+import type { FileEntry } from '../host/wire.ts'
+import type { Sandbox } from '../sandbox/sandbox.ts'
+import type { Page, PageRequest } from '../store/store.ts'
+
+/**
+ * What the services are to each other and to their callers (http, mcp, operator, agent). Each interface has one implementation,
+ * named after it. Every method that takes a `caller` checks permission and ownership itself: `not_found` for what is not the
+ * caller's, `permission_denied` for what its role or kind may not do.
+ */
+
+export interface InvokeRequest {
+  session_id: string
+  tool_name: string
+  /** Unparsed: the gate validates. */
+  args: unknown
+  approved?: boolean
+  request_approval?: boolean
+  correlation_id?: string
+  /** Set by the agent loop. */
+  turn_id?: string
+  /** 32 hex digits; made when absent. */
+  trace_id?: string
+}
+
+export interface ToolFilter {
+  risk?: string
+  side_effects?: string
+  scope?: string
+  family?: string
+}
+
+/** THE gate: REST, CLI, MCP, files endpoint and agent loop all come through `invoke`. */
+export interface Invocations {
+  /**
+   * Resolves when the tool ran (whatever came of it: look at `status`), or with `pending_approval`. Rejects with
+   * `InvocationRefused` when it was refused, `CloisterError` when session or tool do not exist or when we failed.
+   */
+  invoke(caller: Caller, request: InvokeRequest): Promise<Invocation>
+  /** Resolves when the invocation is not running or pending any more (or at once if it is not open). */
+  settled(invocationId: string, signal?: AbortSignal): Promise<Invocation>
+  get(caller: Caller, id: string): Promise<Invocation>
+  list(caller: Caller, sessionId: string, filter: { tool?: string; status?: InvocationStatus }, page: PageRequest): Promise<Page<Invocation>>
+  logs(caller: Caller, id: string): Promise<LogLine[]>
+  artifacts(caller: Caller, id: string): Promise<Artifact[]>
+  artifact(caller: Caller, id: string, artifactId: string): Promise<{ artifact: Artifact; content: NodeJS.ReadableStream }>
+  /** Kills what runs; the record ends `failed` / `cancelled`. */
+  cancel(caller: Caller, id: string): Promise<Invocation>
+  tools(caller: Caller, sessionId: string, filter: ToolFilter): Promise<ToolMetadata[]>
+  /** Ends every open invocation of a session (close, delete): cancelled, pending approvals void. */
+  abandonSession(sessionId: string, reason: string): Promise<void>
+  /** A decided approval: runs exactly that call, once. Called by Approvals. */
+  approvalDecided(approval: Approval): Promise<void>
+  /** Expired approvals: the invocation ends `denied`. Called by the operator. */
+  approvalExpired(approval: Approval): Promise<void>
+  /**
+   * After a restart: asks each open invocation's sandbox what became of it and goes on (operation ids make that exact), or
+   * records `unknown_outcome` / `sandbox_lost`.
+   */
+  resume(): Promise<void>
+  /** Runs a step of the system itself (setup, clone) as a recorded invocation. `run` gets a log sink. */
+  recordSystem(
+    session: Session,
+    toolName: 'session.setup' | 'session.clone' | 'session.copy_source',
+    run: (io: { invocationId: string; output: (channel: 'stdout' | 'stderr', chunk: Buffer) => void }) => Promise<{ exit_code: number | null; output: Record<string, unknown> }>,
+  ): Promise<Invocation>
+  /** Lets what runs go on in the sandboxes (they are resumed by the next server); resolves when nothing of ours is half written. */
+  stop(): Promise<void>
+}
+
+export interface Approvals {
+  list(caller: Caller, filter: { status?: ApprovalStatus; session_id?: string }, page: PageRequest): Promise<Page<Approval>>
+  get(caller: Caller, id: string): Promise<Approval>
+  approve(caller: Caller, id: string, reason: string | null): Promise<Approval>
+  deny(caller: Caller, id: string, reason: string | null): Promise<Approval>
+  /** A pending or approved-but-not-yet-used one. */
+  revoke(caller: Caller, id: string, reason: string | null): Promise<Approval>
+  /** The operator's: expires what is due. */
+  expireDue(now: Date): Promise<void>
+}
+
+/** Sandboxes of sessions: started when needed, found again after a restart, never two for one session. */
+export interface Sandboxes {
+  /**
+   * The session's running sandbox, started (and set up) if need be. Throws `sandbox_unavailable`; `conflict` when setup failed.
+   */
+  acquire(sessionId: string): Promise<{ sandbox: Sandbox; generation: number }>
+  /** The running one, or null. Starts nothing. */
+  current(sessionId: string): { sandbox: Sandbox; generation: number } | null
+  /** Somebody noticed that it is gone. */
+  lost(sessionId: string, generation: number, reason: string): Promise<void>
+  /** The redactor of the session's secrets. Cached; survives close. */
+  redactor(sessionId: string): Promise<Redactor>
+}
+
+export interface CreateSession {
+  session_id?: string
+  name?: string
+  metadata?: Record<string, string>
+  secrets?: Record<string, string>
+  instructions?: string
+  setup?: string
+  source_repo_path?: string
+  repo_url?: string
+  repo_ref?: string
+  repo_auth_secret?: string
+  allowed_paths?: string[]
+  principal?: { tenant_id: string; actor_id: string; roles?: string[] }
+  model?: string
+  message?: string
+  tools?: { allow?: string[]; deny?: string[] }
+  auto_approve?: string[]
+  network?: 'none' | 'host'
+  isolation_floor?: IsolationLevel
+  limits?: Partial<Limits>
+  expires_in_seconds?: number
+  idle_timeout_seconds?: number
+}
+
+export interface Sessions {
+  /** `warnings`: such as secrets too short to be redacted. */
+  create(caller: Caller, request: CreateSession): Promise<{ session: Session; warnings: string[] }>
+  get(caller: Caller, id: string, options?: { deleted?: boolean }): Promise<Session>
+  list(
+    caller: Caller,
+    filter: { owner?: string; state?: SessionState; q?: string },
+    page: PageRequest,
+  ): Promise<Page<Session>>
+  update(
+    caller: Caller,
+    id: string,
+    fields: { name?: string; metadata?: Record<string, string>; idle_timeout_seconds?: number; expires_in_seconds?: number | null },
+  ): Promise<Session>
+  close(caller: Caller, id: string, reason?: string): Promise<Session>
+  restore(caller: Caller, id: string): Promise<Session>
+  delete(caller: Caller, id: string): Promise<Session>
+}
+
+export interface Turns {
+  /** Queues a user message; a turn starts when the session is idle. */
+  post(caller: Caller, sessionId: string, content: string): Promise<{ message: Message; turn_id: string }>
+  messages(caller: Caller, sessionId: string, page: PageRequest): Promise<Page<Message>>
+  /** Stops the running turn: model stream and running commands. The session is idle again. */
+  interrupt(caller: Caller, sessionId: string): Promise<Session>
+  /** Starts a turn if the session is idle and messages wait. Called after initialization, restore, and each turn. */
+  kick(sessionId: string): void
+  /** The session closes: ends its turn. Resolves when the turn no longer acts. */
+  abandonSession(sessionId: string): Promise<void>
+  /** After a restart: goes on with open turns. */
+  resume(): Promise<void>
+  /** Graceful shutdown: stops between steps, leaving the turns to the next server. */
+  stop(): Promise<void>
+}
+
+/** Raw files of a session over HTTP: one gate with `fs.read` and `fs.write`. */
+export interface Files {
+  download(caller: Caller, sessionId: string, path: string): Promise<{ entry: FileEntry; stream: NodeJS.ReadableStream }>
+  upload(
+    caller: Caller,
+    sessionId: string,
+    path: string,
+    approved: boolean,
+    body: NodeJS.ReadableStream,
+  ): Promise<{ path: string; bytes_written: number; sha256: string; invocation: Invocation }>
+}
