@@ -7,7 +7,7 @@ import type { Session, SessionState, IsolationLevel, Limits } from '../domain/se
 import type { ToolMetadata } from '../domain/tool.ts'
 import type { FileEntry } from '../host/wire.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
-import type { Page, PageRequest } from '../store/store.ts'
+import type { ApiToken, Page, PageRequest, RoleBinding, User } from '../store/store.ts'
 
 /**
  * What the services are to each other and to their callers (http, mcp, operator, agent). Each interface has one implementation,
@@ -168,4 +168,37 @@ export interface Files {
     approved: boolean,
     body: NodeJS.ReadableStream,
   ): Promise<{ path: string; bytes_written: number; sha256: string; invocation: Invocation }>
+}
+
+/**
+ * Who callers are, and the administration of users, roles and tokens. One implementation: AuthService. Methods with a `caller`
+ * check it themselves: users and role bindings are for admins; API tokens are the caller's own.
+ */
+export interface Auth {
+  /** Throws `unauthorized`, the same for an unknown user, a wrong password and an inactive user; `rate_limited` after many failures. */
+  login(user: string, password: string, tenantId?: string): Promise<{ token: string; expires_at: string }>
+  /** Of a login token, an API token or a session token, without `Bearer `. Throws `unauthorized`. */
+  authenticate(bearer: string): Promise<Caller>
+  /** `value` is shown once. `expires_in_seconds` absent: it does not expire. */
+  createToken(caller: Caller, request: { name: string; expires_in_seconds?: number }): Promise<{ token: ApiToken; value: string }>
+  listTokens(caller: Caller): Promise<ApiToken[]>
+  revokeToken(caller: Caller, id: string): Promise<void>
+  /** An agent credential of this session: may invoke its tools and nothing else. Needs `session:message`. */
+  mintSessionToken(caller: Caller, sessionId: string, ttlSeconds: number): Promise<{ token: string; expires_at: string }>
+  listUsers(caller: Caller): Promise<User[]>
+  createUser(
+    caller: Caller,
+    request: { name: string; password: string; tenant_id?: string; roles?: string[]; tool_roles?: string[] },
+  ): Promise<User>
+  getUser(caller: Caller, name: string, tenantId?: string): Promise<User>
+  updateUser(
+    caller: Caller,
+    name: string,
+    fields: { password?: string; tool_roles?: string[]; active?: boolean },
+    tenantId?: string,
+  ): Promise<User>
+  deleteUser(caller: Caller, name: string, tenantId?: string): Promise<void>
+  listRoleBindings(caller: Caller): Promise<RoleBinding[]>
+  createRoleBinding(caller: Caller, binding: { principal: string; role_name: string }): Promise<RoleBinding>
+  deleteRoleBinding(caller: Caller, principal: string, roleName: string): Promise<void>
 }
