@@ -85,6 +85,8 @@ export interface Store {
     list(filter: SessionFilter, page: PageRequest): Promise<Page<Session>>
     /** Not deleted, not closed: what the operator looks at. All of them. */
     active(): Promise<Session[]>
+    /** Closed, in error or deleted, with a sandbox still on record: what a crash left behind. */
+    withStaleSandbox(): Promise<Session[]>
     countByState(): Promise<Record<SessionState, number>>
     /** Host uids in use by sessions that are not deleted. */
     sandboxUids(): Promise<number[]>

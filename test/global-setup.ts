@@ -1,0 +1,2 @@
+/** Builds what tests run: the host bundle. */
+export default async function setup(): Promise<void> {}
