@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import type { ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
 import type { Principal } from '../domain/principal.ts'
+import type { ToolArtifact, ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
 import type { EntryType, FileEntry } from '../host/wire.ts'
 
 /** What a handler returns. `exit_code` is of the command that answered the question, if there was one. */
 export interface ToolResult<Output> {
   output: Output
   exit_code?: number | null
-  artifacts?: { name: string; content_type: string; content: Uint8Array | string }[]
+  artifacts?: ToolArtifact[]
   /** The output was shortened by the tool itself (its own limit, not the gate's). */
   truncated?: boolean
 }
@@ -21,6 +21,11 @@ export interface CommandOptions {
   timeout_seconds?: number
   /** Git and other trusted plumbing does not need the session's secrets in its environment. */
   without_secrets?: boolean
+  /**
+   * The command is killed when it has written this much (stdout and stderr together), and what came before is returned with
+   * `stopped: true`. For questions whose answer may be cut. Absent: only the invocation's total limit holds, and it throws.
+   */
+  stop_after_bytes?: number
   /** Do not show the output as log lines (plumbing whose output is parsed). */
   quiet?: boolean
 }
@@ -30,6 +35,8 @@ export interface CommandResult {
   stdout: string
   stderr: string
   duration_ms: number
+  /** Killed at `stop_after_bytes`; the exit code says nothing then. */
+  stopped: boolean
 }
 
 /**
@@ -38,16 +45,29 @@ export interface CommandResult {
  * already did instead of doing it twice: a handler must be a function of its args and of what these calls return.
  *
  * Throws `ToolError` with a code of its own (`timeout`, `output_too_large`, `sandbox_lost`, `cancelled`, `not_found`,
- * `invalid_argument`, `execution_failed`), or `CloisterError policy_denied` for a path that leaves what is allowed.
+ * `invalid_argument`, `execution_failed`; of a command that was cut off, `output` has `command`, `stdout` and `stderr` as far as
+ * they came), or `CloisterError policy_denied` for a path that leaves what is allowed.
  */
 export interface ToolSandbox {
   /** Runs argv and resolves whatever its exit code; throws only if it could not run, was cut off, or was killed by a signal. */
   run(argv: string[], options?: CommandOptions): Promise<CommandResult>
-  list(path: string, options: { recursive: boolean; max_entries: number; skip_git: boolean }): Promise<{ entries: FileEntry[]; truncated: boolean }>
+  list(
+    path: string,
+    options: { recursive: boolean; max_entries: number; skip_git: boolean },
+  ): Promise<{ entries: FileEntry[]; truncated: boolean }>
   /** Null: nothing there. Symlinks are described themselves. */
   stat(path: string): Promise<FileEntry | null>
   /** Throws `not_found`; `invalid_argument` for a directory. */
-  read(path: string, options: { max_bytes: number; offset?: number }): Promise<{ content: Buffer; size_bytes: number; sha256: string | null }>
+  read(
+    path: string,
+    options: { max_bytes: number; offset?: number },
+  ): Promise<{
+    content: Buffer
+    /** Of the whole file. */
+    size_bytes: number
+    /** Null unless the file was read whole. */
+    sha256: string | null
+  }>
   /** Replaces or makes a file in one rename. Throws `execution_failed` when `expect_sha256` does not hold. */
   write(
     path: string,
@@ -55,8 +75,16 @@ export interface ToolSandbox {
     options?: { create_parents?: boolean; expect_sha256?: string | null; keep_previous?: boolean; mode?: string },
   ): Promise<{ bytes_written: number; sha256: string; created: boolean }>
   mkdir(path: string, options: { create_parents: boolean; mode: string }): Promise<{ created: boolean }>
-  move(source: string, destination: string, options: { overwrite: boolean; create_parents: boolean }): Promise<{ type: EntryType }>
-  copy(source: string, destination: string, options: { overwrite: boolean; create_parents: boolean; recursive: boolean }): Promise<{ type: EntryType }>
+  move(
+    source: string,
+    destination: string,
+    options: { overwrite: boolean; create_parents: boolean },
+  ): Promise<{ type: EntryType }>
+  copy(
+    source: string,
+    destination: string,
+    options: { overwrite: boolean; create_parents: boolean; recursive: boolean },
+  ): Promise<{ type: EntryType }>
   remove(path: string, options: { recursive: boolean }): Promise<{ existed: boolean }>
 }
 
@@ -69,7 +97,10 @@ export interface CatalogView {
 
 export interface PolicyView {
   /** The same engine as the gate's, for this principal and session. Runs nothing. */
-  check(toolName: string, args: Record<string, unknown>): Promise<{
+  check(
+    toolName: string,
+    args: Record<string, unknown>,
+  ): Promise<{
     allowed: boolean
     reason: string
     requires_approval: boolean
@@ -161,8 +192,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
     input,
     output: spec.output,
     approvalReason: (args) => spec.approval_reason?.(args as z.output<Input>) ?? null,
-    handler: (args, context) =>
-      spec.handler(args as z.output<Input>, context) as Promise<ToolResult<Record<string, unknown>>>,
+    handler: (args, context) => spec.handler(args as z.output<Input>, context) as Promise<ToolResult<Record<string, unknown>>>,
   }
 }
 

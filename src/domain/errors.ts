@@ -1,3 +1,5 @@
+import type { ToolArtifact } from './tool.ts'
+
 /** Codes of refusals and failures of a request, and the HTTP status of each (docs/architecture.md, "Errors"). */
 export const HTTP_STATUS = {
   invalid_argument: 400,
@@ -86,21 +88,28 @@ export const errors = {
   internal: (message: string, cause?: unknown) => new CloisterError('internal', message, { cause }),
 }
 
-/** What a tool's handler throws when the tool ran and did not succeed. `output` is kept on the record if given. */
+/** What a tool's handler throws when the tool ran and did not succeed. `output` and `artifacts` are kept on the record if given. */
 export class ToolError extends Error {
   readonly code: ToolErrorCode
   readonly output: Record<string, unknown> | undefined
   readonly exitCode: number | undefined
+  readonly artifacts: ToolArtifact[]
 
   constructor(
     code: ToolErrorCode,
     message: string,
-    options: { output?: Record<string, unknown>; exitCode?: number | undefined; cause?: unknown } = {},
+    options: {
+      output?: Record<string, unknown>
+      exitCode?: number | undefined
+      artifacts?: ToolArtifact[]
+      cause?: unknown
+    } = {},
   ) {
     super(message, { cause: options.cause })
     this.name = 'ToolError'
     this.code = code
     this.output = options.output
     this.exitCode = options.exitCode
+    this.artifacts = options.artifacts ?? []
   }
 }
