@@ -1,7 +1,14 @@
+import { SecretMatcher, type SecretStream } from './secret-matcher.ts'
+
 /** Values shorter than this are accepted as secrets and not redacted: they would match everywhere. */
 export const MIN_REDACTED_LENGTH = 6
 
-/** Replaces secret values by `[secret:NAME]` in whatever leaves. Pure; one per session. */
+/**
+ * Replaces secret values by `[secret:NAME]` in whatever leaves. Pure; one per session.
+ *
+ * A net against accidents, not a boundary: a value is found as it is, line by line, and in its JSON, URL and base64 forms. A
+ * program in the sandbox that wants to get a value out past it can (reversed, encrypted, base64 broken over lines, bit by bit).
+ */
 export interface Redactor {
   text(text: string): string
   /** Every string (keys too) of a JSON value. */
@@ -9,5 +16,137 @@ export interface Redactor {
   /** Names of the secrets whose value, or whose placeholder, stands in this JSON value. Empty: none. */
   find(value: unknown): string[]
   /** For a stream of text chunks: holds back what may be the beginning of a secret. `end` gives the rest. */
-  stream(): { push(chunk: string): string; end(): string }
+  stream(): SecretStream<string>
+  /** The same for bytes, whatever they encode: what holds no secret comes out unchanged. */
+  bytes(): SecretStream<Buffer>
+}
+
+/** @param secrets values by name */
+export function makeRedactor(secrets: Record<string, string>): Redactor {
+  const matcher = new SecretMatcher(needles(secrets))
+  const numbers = new Map(
+    Object.entries(secrets)
+      .filter(([, value]) => value.length >= MIN_REDACTED_LENGTH)
+      .map(([name, value]) => [value, name]),
+  )
+
+  const text = (input: string): string => {
+    const stream = matcher.stream()
+    return stream.push(input) + stream.end()
+  }
+
+  const mapValue = (value: unknown): unknown => {
+    if (typeof value === 'string') return text(value)
+    if (Array.isArray(value)) return value.map(mapValue)
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(Object.entries(value).map(([key, member]) => [text(key), mapValue(member)]))
+  }
+
+  const collect = (value: unknown, found: Set<string>): void => {
+    if (typeof value === 'string') {
+      const stream = matcher.stream()
+      stream.push(value)
+      stream.end()
+      for (const name of stream.found) found.add(name)
+    } else if (typeof value === 'number') {
+      // 123456 as a number is written to records in the same characters as the secret "123456".
+      const name = numbers.get(String(value))
+      if (name !== undefined) found.add(name)
+    } else if (typeof value === 'object' && value !== null) {
+      for (const [key, member] of Object.entries(value)) {
+        collect(key, found)
+        collect(member, found)
+      }
+    }
+  }
+
+  return {
+    text,
+    value: <T>(value: T) => mapValue(value) as T,
+    find: (value) => {
+      const found = new Set<string>()
+      collect(value, found)
+      return [...found].sort()
+    },
+    stream: () => matcher.stream(),
+    bytes: () => {
+      const inner = matcher.stream()
+      return {
+        push: (chunk) => Buffer.from(inner.push(chunk.toString('latin1')), 'latin1'),
+        end: () => Buffer.from(inner.end(), 'latin1'),
+        found: inner.found,
+      }
+    },
+  }
+}
+
+/** What stands for a secret's value in whatever leaves. */
+export function placeholder(name: string): string {
+  return `[secret:${name}]`
+}
+
+/** Everything to look for, and the name that it betrays. */
+function needles(secrets: Record<string, string>): Map<string, { name: string; replacement: string }> {
+  const all = new Map<string, { name: string; replacement: string }>()
+  for (const [name, value] of Object.entries(secrets)) {
+    const replacement = placeholder(name)
+    const add = (needle: string) => {
+      if (needle.length >= MIN_REDACTED_LENGTH && !all.has(needle)) all.set(needle, { name, replacement })
+    }
+    // A placeholder is found too, and replaced by itself: so a secret whose value is "secret" does not eat the placeholders.
+    add(replacement)
+    for (const form of new Set([value, value.trim(), ...lines(value)])) {
+      if (form.length < MIN_REDACTED_LENGTH) continue
+      for (const encoded of encodings(form)) {
+        add(encoded)
+        // As bytes read one by one see it.
+        add(Buffer.from(encoded, 'utf8').toString('latin1'))
+      }
+    }
+  }
+  return all
+}
+
+/** The lines of a multi-line value that are secret: the armour of a PEM file is the same in all of them. */
+function lines(value: string): string[] {
+  return value
+    .split(/\r?\n/)
+    .flatMap((line) => [line, line.trim()])
+    .filter((line) => !/^-----(BEGIN|END) [A-Z0-9 ]+-----$/.test(line.trim()))
+}
+
+function encodings(value: string): string[] {
+  const json = JSON.stringify(value).slice(1, -1)
+  const url = wellFormed(value) ? encodeURIComponent(value) : value
+  const strictUrl = url.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  const form = strictUrl.replaceAll('%20', '+')
+  return [
+    value,
+    json,
+    asciiJson(json),
+    ...[url, strictUrl, form].flatMap((encoded) => [encoded, encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())]),
+    ...base64Forms(Buffer.from(value, 'utf8')),
+  ]
+}
+
+/** As `json.dumps` of Python writes it. */
+function asciiJson(json: string): string {
+  return json.replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * How the bytes look inside the base64 of something that holds them, for each of the three ways they can lie in the groups of
+ * three bytes. Characters at the ends that also depend on neighbours are left out; the whole with its padding comes as well.
+ */
+function base64Forms(bytes: Buffer): string[] {
+  const standard = [bytes.toString('base64')]
+  for (const offset of [0, 1, 2]) {
+    const encoded = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64')
+    standard.push(encoded.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6)))
+  }
+  return standard.flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')])
+}
+
+function wellFormed(value: string): boolean {
+  return value.isWellFormed()
 }
