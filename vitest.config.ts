@@ -13,7 +13,10 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'] } },
-      { extends: true, test: { name: 'conformance', include: ['src/**/*.conformance.ts', 'test/conformance/**/*.conformance.ts'] } },
+      {
+        extends: true,
+        test: { name: 'conformance', include: ['src/**/*.conformance.ts', 'test/conformance/**/*.conformance.ts'] },
+      },
       { extends: true, test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false } },
     ],
   },

@@ -33,7 +33,8 @@ export function summarise(modules: readonly TestModule[], unhandled: number): Su
     for (const test of module.children.allTests()) {
       const result = test.result()
       if (result.state === 'passed') summary.passed++
-      else if (result.state === 'skipped') summary.skips.push({ name: nameOf(module, test), reason: result.note ?? 'no reason given' })
+      else if (result.state === 'skipped')
+        summary.skips.push({ name: nameOf(module, test), reason: result.note ?? 'no reason given' })
       // Pending at the end of a run: it was cut off.
       else failedHere++
     }

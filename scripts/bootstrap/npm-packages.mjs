@@ -17,7 +17,9 @@ export async function ensureNpmPackages(root) {
     const { code, output } = await npmCi(root)
     const rest = code === 0 ? firstDifference(root) : undefined
     if (code !== 0 || rest)
-      throw new Stop(`cloister: npm ci failed (${rest ?? `exit code ${code}`}):\n${tail(output)}\nMend that, then run:\n\n    npm ci\n`)
+      throw new Stop(
+        `cloister: npm ci failed (${rest ?? `exit code ${code}`}):\n${tail(output)}\nMend that, then run:\n\n    npm ci\n`,
+      )
     say(`installed in ${Math.round((Date.now() - started) / 1000)} s`)
   }
   return newEnoughNode(root)
@@ -37,7 +39,8 @@ function firstDifference(root) {
     const found = installed[path]
     // Optional ones are for other platforms as well; npm leaves those out.
     if (!found && entry.optional) continue
-    if (!found || found.version !== entry.version || !existsSync(join(root, path))) return `${path.slice('node_modules/'.length)} ${entry.version}`
+    if (!found || found.version !== entry.version || !existsSync(join(root, path)))
+      return `${path.slice('node_modules/'.length)} ${entry.version}`
   }
   return undefined
 }

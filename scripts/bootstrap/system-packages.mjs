@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { quietly, Stop, say, tail } from './say.mjs'
 
 /**
@@ -35,12 +35,16 @@ export async function ensureSystemPackages(groups) {
   if (missing.length === 0) return
   const names = missing.map(([name]) => name)
   if (!existsSync('/usr/bin/apt-get'))
-    throw new Stop(`cloister: these are missing: ${missing.map(([name, file]) => `${name} (${file})`).join(', ')}.\nInstall them with this system's package manager.`)
+    throw new Stop(
+      `cloister: these are missing: ${missing.map(([name, file]) => `${name} (${file})`).join(', ')}.\nInstall them with this system's package manager.`,
+    )
   const prefix = process.getuid?.() === 0 ? [] : ['sudo', '-n']
   const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...names]
   const byHand = `    ${prefix.length > 0 ? 'sudo ' : ''}apt-get update && ${prefix.length > 0 ? 'sudo ' : ''}${install.join(' ')}\n`
   if (prefix.length > 0 && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status !== 0)
-    throw new Stop(`cloister: system packages are missing (${names.join(', ')}), and installing them needs root. Run:\n\n${byHand}`)
+    throw new Stop(
+      `cloister: system packages are missing (${names.join(', ')}), and installing them needs root. Run:\n\n${byHand}`,
+    )
 
   say(`installing system packages: ${names.join(', ')}`)
   const update = await apt(prefix, ['apt-get', 'update'])
@@ -49,7 +53,9 @@ export async function ensureSystemPackages(groups) {
   const { code, output } = await apt(prefix, install)
   const still = missing.filter(([, file]) => !existsSync(file)).map(([name]) => name)
   if (code !== 0 || still.length > 0)
-    throw new Stop(`cloister: could not install ${(still.length > 0 ? still : names).join(', ')}:\n${tail(output)}\nMend that, then run:\n\n${byHand}`)
+    throw new Stop(
+      `cloister: could not install ${(still.length > 0 ? still : names).join(', ')}:\n${tail(output)}\nMend that, then run:\n\n${byHand}`,
+    )
   say('installed')
 }
 
