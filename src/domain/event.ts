@@ -71,19 +71,59 @@ export interface ChainVerdict {
  * visible against what the session itself says it had (`expected`: last seq and hash), kept in another table.
  */
 export function verifyChain(events: Iterable<Event>, expected: { seq: number; hash: string } | null): ChainVerdict {
-  let count = 0
-  let prevHash = GENESIS_HASH
+  const chain = new ChainVerifier()
   for (const event of events) {
-    const seq = count + 1
-    if (event.seq !== seq) return { valid: false, events: count, broken_at: seq, reason: `event ${seq} is missing` }
-    if (event.prev_hash !== prevHash) return { valid: false, events: count, broken_at: seq, reason: 'does not follow its predecessor' }
-    if (eventHash(event) !== event.hash) return { valid: false, events: count, broken_at: seq, reason: 'its content does not match its hash' }
-    prevHash = event.hash
-    count = seq
+    const broken = chain.add(event)
+    if (broken) return broken
   }
-  if (expected && (expected.seq !== count || expected.hash !== prevHash)) {
-    const at = Math.min(expected.seq, count) + (expected.seq === count ? 0 : 1)
-    return { valid: false, events: count, broken_at: at, reason: `the session recorded ${expected.seq} events, ${count} are there` }
+  return chain.end(expected)
+}
+
+/** `verifyChain` one event at a time, for logs that are read in pieces. Nothing may be added after a verdict. */
+export class ChainVerifier {
+  #count = 0
+  #prevHash = GENESIS_HASH
+
+  /** @returns null while the chain holds */
+  add(event: Event): ChainVerdict | null {
+    const seq = this.#count + 1
+    if (event.seq !== seq) return this.#broken(`event ${seq} is missing`)
+    if (event.prev_hash !== this.#prevHash) return this.#broken('does not follow its predecessor')
+    if (!matchesHash(event)) return this.#broken('its content does not match its hash')
+    this.#prevHash = event.hash
+    this.#count = seq
+    return null
   }
-  return { valid: true, events: count }
+
+  /** An event whose content cannot be parsed any more. */
+  addUnreadable(seq: number): ChainVerdict {
+    return this.#broken(seq === this.#count + 1 ? 'its content is not readable' : `event ${this.#count + 1} is missing`)
+  }
+
+  end(expected: { seq: number; hash: string } | null): ChainVerdict {
+    const count = this.#count
+    if (expected && (expected.seq !== count || expected.hash !== this.#prevHash)) {
+      const at = Math.min(expected.seq, count) + (expected.seq === count ? 0 : 1)
+      return {
+        valid: false,
+        events: count,
+        broken_at: at,
+        reason: `the session recorded ${expected.seq} events, ${count} are there`,
+      }
+    }
+    return { valid: true, events: count }
+  }
+
+  #broken(reason: string): ChainVerdict {
+    return { valid: false, events: this.#count, broken_at: this.#count + 1, reason }
+  }
+}
+
+/** False also for content that has no canonical form (a number that became infinite, nesting without end): no append wrote it. */
+function matchesHash(event: Event): boolean {
+  try {
+    return eventHash(event) === event.hash
+  } catch {
+    return false
+  }
 }

@@ -19,9 +19,13 @@ const HOLDER = `
 `
 
 it('refuses a second server, and outlives a killed one with a higher epoch', async () => {
-  const holder = spawn(process.execPath, ['--input-type=module', '-e', HOLDER, new URL('./server-lock.ts', import.meta.url).href, home], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const holder = spawn(
+    process.execPath,
+    ['--input-type=module', '-e', HOLDER, new URL('./server-lock.ts', import.meta.url).href, home],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   const [line] = (await once(holder.stdout, 'data')) as [Buffer]
   expect(line.toString().trim()).toBe('epoch 1')
   expect(() => takeServerLock(home)).toThrow(/another Cloister server uses/)

@@ -1,5 +1,5 @@
-import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 
 /** Held for as long as the server lives; the kernel lets go of it when the process dies. */
 export interface ServerLock {

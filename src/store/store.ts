@@ -176,7 +176,17 @@ export interface Store {
     insert(user: Omit<User, 'roles' | 'last_login_at'> & { password_hash: string }): Promise<void>
     get(tenantId: string, name: string): Promise<(User & { password_hash: string }) | null>
     list(): Promise<User[]>
-    update(tenantId: string, name: string, fields: Partial<{ tool_roles: string[]; active: boolean; password_hash: string; last_login_at: string; tokens_valid_after: string }>): Promise<boolean>
+    update(
+      tenantId: string,
+      name: string,
+      fields: Partial<{
+        tool_roles: string[]
+        active: boolean
+        password_hash: string
+        last_login_at: string
+        tokens_valid_after: string
+      }>,
+    ): Promise<boolean>
     /** JWTs issued before this time are refused (password change, deactivation); null: none. */
     tokensValidAfter(tenantId: string, name: string): Promise<string | null>
     delete(tenantId: string, name: string): Promise<boolean>

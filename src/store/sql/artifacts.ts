@@ -1,0 +1,34 @@
+import type { Kysely } from 'kysely'
+import { errors } from '../../domain/errors.ts'
+import type { Store } from '../store.ts'
+import type { Database } from './database.ts'
+
+const COLUMNS = ['id', 'name', 'content_type', 'size_bytes', 'sha256', 'created_at'] as const
+
+export function artifacts(db: Kysely<Database>): Store['artifacts'] {
+  return {
+    async insert(artifact) {
+      const { id, invocation_id, session_id, name, content_type, size_bytes, sha256, created_at } = artifact
+      const inserted = await db
+        .insertInto('artifacts')
+        .values({ id, invocation_id, session_id, name, content_type, size_bytes, sha256, created_at })
+        .onConflict((oc) => oc.column('id').doNothing())
+        .executeTakeFirst()
+      if (inserted.numInsertedOrUpdatedRows === 0n) throw errors.conflict(`the artifact id ${id} is taken`)
+    },
+
+    async ofInvocation(invocationId) {
+      return db.selectFrom('artifacts').select(COLUMNS).where('invocation_id', '=', invocationId).orderBy('id').execute()
+    },
+
+    async get(invocationId, id) {
+      const row = await db
+        .selectFrom('artifacts')
+        .select([...COLUMNS, 'session_id'])
+        .where('invocation_id', '=', invocationId)
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row ?? null
+    },
+  }
+}
