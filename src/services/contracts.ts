@@ -176,7 +176,13 @@ export interface Files {
  */
 export interface Auth {
   /** Throws `unauthorized`, the same for an unknown user, a wrong password and an inactive user; `rate_limited` after many failures. */
-  login(user: string, password: string, tenantId?: string): Promise<{ token: string; expires_at: string }>
+  login(
+    user: string,
+    password: string,
+    tenantId?: string,
+    /** Of the client: failures are limited per user and address. */
+    address?: string,
+  ): Promise<{ token: string; expires_at: string; user: User }>
   /** Of a login token, an API token or a session token, without `Bearer `. Throws `unauthorized`. */
   authenticate(bearer: string): Promise<Caller>
   /** `value` is shown once. `expires_in_seconds` absent: it does not expire. */
@@ -194,7 +200,7 @@ export interface Auth {
   updateUser(
     caller: Caller,
     name: string,
-    fields: { password?: string; tool_roles?: string[]; active?: boolean },
+    fields: { password?: string; tool_roles?: string[]; active?: boolean; roles?: string[] },
     tenantId?: string,
   ): Promise<User>
   deleteUser(caller: Caller, name: string, tenantId?: string): Promise<void>

@@ -67,7 +67,8 @@ export interface SessionFilter {
 /**
  * Everything that is kept in SQL. Every method may throw `store_unavailable`. Methods called on the `tx` given to `transaction`
  * commit together or not at all; a `tx` must not be used after its callback returned. Transactions are serialised (SQLite) or
- * serialisable (PostgreSQL).
+ * serialisable (PostgreSQL). Inside `transaction` the outer store throws (it would wait for itself for ever); a transaction in a
+ * transaction is a savepoint.
  */
 export interface Store {
   transaction<T>(work: (tx: Store) => Promise<T>): Promise<T>
@@ -75,7 +76,7 @@ export interface Store {
   close(): Promise<void>
 
   readonly sessions: {
-    /** Throws `conflict` if the id is taken, also by a deleted session. */
+    /** Throws `conflict` if the id is taken, also by a deleted session, or if `sandbox_uid` is in use. */
     insert(session: Session): Promise<void>
     get(id: string): Promise<Session | null>
     /** Writes the given fields. Throws `not_found`. */
@@ -117,6 +118,7 @@ export interface Store {
 
   /** The turns that are not over: what must be resumed after a restart. */
   readonly turns: {
+    /** Throws `conflict` when the session has one already. */
     insert(turn: OpenTurn): Promise<void>
     update(id: string, fields: Partial<Omit<OpenTurn, 'id' | 'session_id'>>): Promise<void>
     remove(id: string): Promise<void>
@@ -166,6 +168,10 @@ export interface Store {
   }
 
   readonly logs: {
+    /**
+     * While the invocation is open, or after it has lines, or when its finished record is in this database: else its session is
+     * not known (`not_found`).
+     */
     append(invocationId: string, lines: LogLine[]): Promise<void>
     list(invocationId: string): Promise<LogLine[]>
     deleteSession(sessionId: string): Promise<void>
@@ -208,6 +214,8 @@ export interface Store {
     touch(id: string, at: string): Promise<void>
     delete(id: string, owner: { tenant_id: string; actor_id: string }): Promise<boolean>
     deleteOfSession(sessionId: string): Promise<void>
+    /** Credentials of this session that expired before `now`. */
+    deleteExpired(sessionId: string, now: string): Promise<void>
     deleteOfOwner(owner: { tenant_id: string; actor_id: string }): Promise<void>
   }
 }
@@ -238,6 +246,11 @@ export interface OpenInvocation {
     generation: number | null
     /** When it must be over, RFC 3339; null while it waits for approval. */
     deadline: string | null
+    /** What the caller said about approval: needed when the call is evaluated again after a restart. */
+    approved?: boolean
+    request_approval?: boolean
+    /** False: it cannot be run again from its args (an upload's body is gone, the system's own steps begin anew). */
+    resumable?: boolean
   }
 }
 

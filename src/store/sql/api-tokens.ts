@@ -62,6 +62,10 @@ export function apiTokens(db: Kysely<Database>): Store['apiTokens'] {
       await db.deleteFrom('api_tokens').where('session_id', '=', sessionId).execute()
     },
 
+    async deleteExpired(sessionId, now) {
+      await db.deleteFrom('api_tokens').where('session_id', '=', sessionId).where('expires_at', '<', now).execute()
+    },
+
     async deleteOfOwner(owner) {
       await db.deleteFrom('api_tokens').where('tenant_id', '=', owner.tenant_id).where('actor_id', '=', owner.actor_id).execute()
     },
