@@ -12,12 +12,14 @@
  *   POST   /configure                   {env} -> {}            environment (secrets) of everything that host starts
  *   POST   /exec                        ExecRequest -> NDJSON of ExecFrame. With content-type application/octet-stream the
  *                                       request is base64 JSON in `x-cloister-exec` and the body is the command's stdin
- *   POST   /cancel                      {invocation_id, signal?} -> {killed}   kills groups, and strays by their environment
+ *   POST   /cancel                      {invocation_id, id?, signal?} -> {killed}   kills groups, and strays by their environment.
+ *                                       With an id only that operation; one that was not seen yet never starts
  *   GET    /outcomes?invocation_id=     -> {outcomes: OperationOutcome[]}
  *   DELETE /outcomes?invocation_id=     -> {}                  acknowledged: host may forget
  *   POST   /files/list|stat|read|write|mkdir|move|copy|remove  FileRequest kinds below
  *   GET    /files/content?path=&roots=JSON    raw bytes, streamed (x-cloister-size)
- *   PUT    /files/content?id=&path=&roots=JSON&create_parents=  raw bytes, streamed to a temporary file and renamed -> WriteResult
+ *   PUT    /files/content?id=&invocation_id=&path=&roots=JSON&create_parents=  raw bytes, streamed to a temporary file and renamed
+ *                                       -> WriteResult. invocation_id absent: the id
  *   POST   /processes                   ProcessStart -> ProcessInfo
  *   GET    /processes                   -> {processes: ProcessInfo[]}
  *   GET    /processes/output?process_id=&after=  -> ProcessOutput
@@ -54,6 +56,8 @@ export interface HostBoot {
   epoch: number
   /** Environment of everything that host starts, before secrets: PATH, HOME, LANG, ... */
   base_env: Record<string, string>
+  /** Only without a mount namespace (the process driver): the real directory that stands for `/session`. */
+  prefix?: string
 }
 
 export interface HostHealth {
@@ -83,6 +87,8 @@ export interface ExecRequest {
   timeout_ms: number
   /** stdout and stderr together; more kills the command (`output_limited`). */
   max_output_bytes: number
+  /** Never starts anything: attaches to the operation of this id, or answers `not_found`. */
+  attach_only?: boolean
 }
 
 export type ExecFrame =

@@ -1,12 +1,15 @@
 import type {
+  CopyRequest,
   ExecOutcome,
+  ExecRequest,
   FileEntry,
+  FileScope,
+  HostHealth,
   ListRequest,
   ListResult,
   MkdirRequest,
   MkdirResult,
   MoveRequest,
-  CopyRequest,
   MoveResult,
   OperationOutcome,
   ProcessInfo,
@@ -18,9 +21,6 @@ import type {
   RemoveResult,
   WriteRequest,
   WriteResult,
-  HostHealth,
-  FileScope,
-  ExecRequest,
 } from '../host/wire.ts'
 
 export interface ExecOptions {
@@ -59,7 +59,10 @@ export interface Sandbox {
   copy(request: CopyRequest): Promise<MoveResult>
   remove(request: RemoveRequest): Promise<RemoveResult>
   download(request: FileScope): Promise<{ size_bytes: number; stream: NodeJS.ReadableStream }>
-  upload(request: FileScope & { id: string; create_parents: boolean }, body: NodeJS.ReadableStream): Promise<WriteResult>
+  upload(
+    request: FileScope & { id: string; invocation_id?: string; create_parents: boolean },
+    body: NodeJS.ReadableStream,
+  ): Promise<WriteResult>
   startProcess(request: ProcessStart): Promise<ProcessInfo>
   listProcesses(): Promise<ProcessInfo[]>
   processOutput(processId: string, after: number): Promise<ProcessOutput>

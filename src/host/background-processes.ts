@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Environment } from './exec/environment.ts'
+import { signalFamily } from './exec/process-table.ts'
+import { HostFailure } from './host-failure.ts'
+import type { SessionRoot } from './session-root.ts'
+import type { ProcessInfo, ProcessOutput, ProcessStart } from './wire.ts'
+
+const MAX_RUNNING = 64
+const MAX_REMEMBERED = 256
+const TAIL_BYTES = 1024 * 1024
+const ANSWER_BYTES = 256 * 1024
+const STOP_WAIT_MS = 2_000
+
+interface Background {
+  info: ProcessInfo
+  requestId: string
+  tag: string
+  pid: number
+  chunks: Buffer[]
+  /** Offset of the first kept byte, and of the end. */
+  start: number
+  end: number
+  ended: Promise<void>
+}
+
+/**
+ * Processes that outlive the invocation that started them: servers, watchers. Each has a group and a tag of its own, so that
+ * neither the end nor a cancel of that invocation reaches them.
+ */
+export class BackgroundProcesses {
+  readonly #root: SessionRoot
+  readonly #environment: Environment
+  readonly #processes = new Map<string, Background>()
+  #count = 0
+
+  constructor(root: SessionRoot, environment: Environment) {
+    this.#root = root
+    this.#environment = environment
+  }
+
+  /** The same request id again: the same process. Throws `not_found` when the program cannot be started. */
+  async start(request: ProcessStart): Promise<ProcessInfo> {
+    for (const known of this.#processes.values()) if (known.requestId === request.id) return known.info
+    this.#makeRoom()
+    const processId = `p${++this.#count}`
+    const tag = `${processId}:${request.id}`
+    const child = spawn(request.argv[0] as string, request.argv.slice(1), {
+      cwd: this.#root.workingDirectory(request.cwd ?? '/session/code'),
+      env: this.#environment.compose(tag, request.env ?? {}, true),
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    if (child.pid === undefined) {
+      const error = await new Promise<Error>((resolve) => child.once('error', resolve))
+      throw new HostFailure('not_found', `the process could not be started: ${error.message}`)
+    }
+    const info: ProcessInfo = {
+      process_id: processId,
+      command: request.argv.join(' ').slice(0, 4096),
+      state: 'running',
+      exit_code: null,
+      started_at: new Date().toISOString(),
+    }
+    const background: Background = {
+      info,
+      requestId: request.id,
+      tag,
+      pid: child.pid,
+      chunks: [],
+      start: 0,
+      end: 0,
+      ended: Promise.resolve(),
+    }
+    background.ended = this.#follow(background, child)
+    this.#processes.set(processId, background)
+    return info
+  }
+
+  list(): ProcessInfo[] {
+    return [...this.#processes.values()].map((background) => background.info)
+  }
+
+  /** At most 256 KiB from offset `after`. A character that is cut by the end of what is there so far comes with the next call. */
+  output(processId: string, after: number): ProcessOutput {
+    const background = this.#get(processId)
+    const from = Math.min(Math.max(after, background.start), background.end)
+    let bytes = Buffer.concat(background.chunks).subarray(from - background.start, from - background.start + ANSWER_BYTES)
+    const atEnd = from + bytes.length === background.end
+    if (!atEnd || background.info.state === 'running') bytes = bytes.subarray(0, bytes.length - incompleteTail(bytes))
+    return {
+      text: bytes.toString('utf8'),
+      next: from + bytes.length,
+      dropped_bytes: Math.max(0, from - after),
+      state: background.info.state,
+    }
+  }
+
+  /** Signals the whole group; waits up to 2 s. `stopped`: it has ended. */
+  async stop(processId: string, signal: NodeJS.Signals): Promise<{ stopped: boolean }> {
+    const background = this.#get(processId)
+    if (background.info.state === 'exited') return { stopped: true }
+    signalFamily({ leader: background.pid, tag: background.tag }, signal)
+    let timer: NodeJS.Timeout | undefined
+    const waited = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_WAIT_MS)
+    })
+    await Promise.race([background.ended, waited])
+    clearTimeout(timer)
+    return { stopped: this.#get(processId).info.state === 'exited' }
+  }
+
+  killAll(): void {
+    for (const background of this.#processes.values()) {
+      if (background.info.state === 'running') signalFamily({ leader: background.pid, tag: background.tag }, 'SIGKILL')
+    }
+  }
+
+  #follow(background: Background, child: ChildProcess): Promise<void> {
+    for (const pipe of [child.stdout, child.stderr]) pipe?.on('data', (chunk: Buffer) => keep(background, chunk))
+    return new Promise((resolve) => {
+      child.once('exit', (code) => {
+        background.info.exit_code = code
+        // What it left in its group or took out of it has nobody to answer for it any more.
+        signalFamily({ leader: background.pid, tag: background.tag }, 'SIGKILL')
+        background.info.state = 'exited'
+        resolve()
+      })
+    })
+  }
+
+  #get(processId: string): Background {
+    const background = this.#processes.get(processId)
+    if (!background) throw new HostFailure('not_found', `there is no process ${JSON.stringify(processId)}`)
+    return background
+  }
+
+  #makeRoom(): void {
+    const all = [...this.#processes.values()]
+    const running = all.filter((background) => background.info.state === 'running').length
+    if (running >= MAX_RUNNING) throw new HostFailure('too_large', `${MAX_RUNNING} background processes run already: stop one`)
+    const oldest = all.find((background) => background.info.state === 'exited')
+    if (all.length >= MAX_REMEMBERED && oldest) this.#processes.delete(oldest.info.process_id)
+  }
+}
+
+function keep(background: Background, chunk: Buffer): void {
+  // Many small chunks would cost more than their bytes.
+  const last = background.chunks.at(-1)
+  if (last && last.length + chunk.length <= 16 * 1024)
+    background.chunks[background.chunks.length - 1] = Buffer.concat([last, chunk])
+  else background.chunks.push(chunk)
+  background.end += chunk.length
+  while (background.end - background.start > TAIL_BYTES) {
+    const excess = background.end - background.start - TAIL_BYTES
+    const first = background.chunks[0] as Buffer
+    if (first.length <= excess) background.chunks.shift()
+    else background.chunks[0] = first.subarray(excess)
+    background.start += Math.min(first.length, excess)
+  }
+}
+
+/** Bytes at the end that begin a UTF-8 character and do not finish it. */
+function incompleteTail(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back] as number
+    if ((byte & 0xc0) === 0x80) continue
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
+    return length > back ? back : 0
+  }
+  return 0
+}

@@ -1,0 +1,112 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { INVOCATION_ENV } from '../wire.ts'
+
+interface ProcessEntry {
+  pid: number
+  state: string
+  parent: number
+  group: number
+  session: number
+}
+
+/** Kill and look again until nothing new is found: a process may fork between the look and the signal. */
+const MAX_ROUNDS = 100
+
+/** What belongs together: processes of the group or session of a leader, those with a tag in their environment, and all their descendants. */
+export interface Family {
+  leader: number | null
+  tag: string | null
+}
+
+/**
+ * Signals a family. A process that left its group and session is found by its environment, or by its parents as long as they
+ * live. One that also wiped its environment after its parents were gone is not: the sandbox itself is the boundary for that.
+ * @returns how many processes were signalled
+ */
+export function signalFamily(family: Family, signal: NodeJS.Signals): number {
+  const signalled = new Set<number>()
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const found = findFamily(family).filter((pid) => !signalled.has(pid))
+    // The whole group at once: none of its members can fork out of the way.
+    if (family.leader !== null) trySignal(-family.leader, signal)
+    for (const pid of found) {
+      signalled.add(pid)
+      trySignal(pid, signal)
+    }
+    if (found.length === 0 || signal !== 'SIGKILL') break
+  }
+  return signalled.size
+}
+
+/** Living members; never host itself, never process 1. */
+export function findFamily(family: Family): number[] {
+  const table = readTable()
+  const members = new Set<number>()
+  for (const entry of table) {
+    if (entry.group === family.leader || entry.session === family.leader) members.add(entry.pid)
+    else if (family.tag !== null && hasTag(entry.pid, family.tag)) members.add(entry.pid)
+  }
+  for (let grown = true; grown; ) {
+    grown = false
+    for (const entry of table) {
+      if (members.has(entry.parent) && !members.has(entry.pid)) {
+        members.add(entry.pid)
+        grown = true
+      }
+    }
+  }
+  return [...members]
+}
+
+export function trySignal(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch {
+    // Gone meanwhile (ESRCH), or never ours (EPERM): in both cases there is nothing to signal.
+    return false
+  }
+}
+
+/** Processes of host's own user that are not zombies. */
+function readTable(): ProcessEntry[] {
+  const uid = process.getuid?.()
+  const entries: ProcessEntry[] = []
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid <= 1 || pid === process.pid) continue
+    const entry = readEntry(pid, uid)
+    if (entry) entries.push(entry)
+  }
+  return entries
+}
+
+function readEntry(pid: number, uid: number | undefined): ProcessEntry | null {
+  try {
+    // A process that is not dumpable belongs to root here; its group and parents still tell.
+    const owner = statSync(`/proc/${pid}`).uid
+    if (owner !== uid && owner !== 0) return null
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The program's name may hold anything, also parentheses: fields begin after the last one.
+    const [state = '', parent, group, session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return state === 'Z' || state === 'X'
+      ? null
+      : { pid, state, parent: Number(parent), group: Number(group), session: Number(session) }
+  } catch {
+    // It ended while we looked.
+    return null
+  }
+}
+
+function hasTag(pid: number, tag: string): boolean {
+  let environment: Buffer
+  try {
+    environment = readFileSync(`/proc/${pid}/environ`)
+  } catch {
+    // Ended, or not readable for us.
+    return false
+  }
+  const wanted = Buffer.from(`${INVOCATION_ENV}=${tag}\0`)
+  const at = environment.indexOf(wanted)
+  return at === 0 || (at > 0 && environment.includes(Buffer.concat([Buffer.from([0]), wanted])))
+}

@@ -1,0 +1,28 @@
+import { readdir, readFile } from 'node:fs/promises'
+
+/** Changes with every boot of the machine, so that a pid of before is not taken for one of now. */
+export async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+}
+
+/** When a process started, in clock ticks since boot; null when there is none (or only a zombie) of that pid. */
+export async function startTime(pid: number): Promise<number | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => null)
+  if (stat === null) return null
+  // The program's name may hold anything: fields begin after the last parenthesis.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[0] === 'Z' ? null : Number(fields[19])
+}
+
+/** Living processes that have exactly this variable in the environment they were started with, as far as it is readable. */
+export async function findByEnvironment(name: string, value: string): Promise<number[]> {
+  const wanted = `${name}=${value}`
+  const found: number[] = []
+  for (const entry of await readdir('/proc')) {
+    const pid = Number(entry)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
+    if (environment.split('\0').includes(wanted) && (await startTime(pid)) !== null) found.push(pid)
+  }
+  return found
+}
