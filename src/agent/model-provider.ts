@@ -1,0 +1,63 @@
+import { errors } from '../domain/errors.ts'
+import type { ResolvedModel } from './language-model.ts'
+import { anthropicModel } from './providers/anthropic.ts'
+import { scriptedModel } from './providers/scripted/scripted-model.ts'
+
+/** What the composition root knows about models. */
+export interface ModelConfig {
+  /** Model of sessions that name none, `provider/id`; null: Anthropic's when there is a key, else the shipped script. */
+  default_model: string | null
+  anthropic: { api_key: string; base_url: string | null } | null
+  /** Folder of `<name>.json` for `scripted/<name>`, besides what is shipped; null: none. */
+  scripts_folder: string | null
+}
+
+export const DEFAULT_ANTHROPIC_MODEL = 'anthropic/claude-sonnet-5-5'
+export const DEFAULT_SCRIPT = 'scripted/default'
+
+export interface Models {
+  /** What a session without a model of its own uses. */
+  readonly default_name: string
+  /** @throws CloisterError invalid_argument that says which models there are, and what a missing one needs */
+  resolve(name: string | null): ResolvedModel
+}
+
+/** Models by name: `anthropic/<id>`, `scripted/<name>`. */
+export class ModelProviders implements Models {
+  readonly #config: ModelConfig
+
+  constructor(config: ModelConfig) {
+    this.#config = config
+  }
+
+  get default_name(): string {
+    return this.#config.default_model ?? (this.#config.anthropic ? DEFAULT_ANTHROPIC_MODEL : DEFAULT_SCRIPT)
+  }
+
+  resolve(name: string | null): ResolvedModel {
+    return resolveModel(name ?? this.default_name, this.#config)
+  }
+}
+
+/** @throws CloisterError invalid_argument */
+export function resolveModel(name: string, config: ModelConfig): ResolvedModel {
+  const [, provider, id] = /^([a-z][a-z0-9_-]*)\/([A-Za-z0-9][A-Za-z0-9._:@-]{0,127})$/.exec(name) ?? []
+  if (!provider || !id)
+    throw errors.invalidArgument(
+      `${JSON.stringify(name.slice(0, 200))} names no model: write anthropic/<model id> or scripted/<script>`,
+    )
+  switch (provider) {
+    case 'anthropic':
+      if (!config.anthropic)
+        throw errors.invalidArgument(
+          `${name} needs ANTHROPIC_API_KEY in the server's environment; without it there is scripted/<script>`,
+        )
+      return anthropicModel(id, config.anthropic)
+    case 'scripted':
+      return scriptedModel(id, config.scripts_folder)
+    default:
+      throw errors.invalidArgument(
+        `there is no provider ${JSON.stringify(provider)}: write anthropic/<model id> or scripted/<script>`,
+      )
+  }
+}

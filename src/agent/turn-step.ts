@@ -1,0 +1,48 @@
+/**
+ * One model call of a turn and what came of the tool calls in it: the unit that is kept so that a turn goes on after a restart.
+ * Everything in it is redacted before it gets here.
+ */
+export interface TurnStep {
+  /** From 1. */
+  step: number
+  /** Label of the model that answered. */
+  model: string
+  text: string
+  /** Thinking, given back to the same model while the turn lasts. `metadata` is the provider's own (a signature). */
+  reasoning: { text: string; metadata: Record<string, unknown> | null }[]
+  calls: StepCall[]
+  finish_reason: string
+  input_tokens: number
+  output_tokens: number
+}
+
+export interface StepCall {
+  /** The model's name for this call: it ties the result to it. */
+  id: string
+  /** Canonical (`fs.read`); what the model wrote when there is no such tool. */
+  tool_name: string
+  /** Null when what the model wrote was not a JSON object: see `malformed`. */
+  args: Record<string, unknown> | null
+  malformed: { input: string; reason: string } | null
+  invocation_id: string | null
+  /** Null: not known yet. */
+  result: CallResult | null
+}
+
+/** What the model is told about a call. */
+export interface CallResult {
+  ok: boolean
+  /** Of the invocation; `not_called` when the call never reached the gate, `interrupted` when the turn was stopped before it ended. */
+  status: 'succeeded' | 'failed' | 'denied' | 'not_called' | 'interrupted'
+  text: string
+}
+
+/** Are all of its calls answered? */
+export function isDone(step: TurnStep): boolean {
+  return step.calls.every((call) => call.result !== null)
+}
+
+/** What the gate knows a call by: the same after a restart, so that a call is made at most once. */
+export function correlationId(turnId: string, step: number, index: number): string {
+  return `${turnId}:${step}:${index}`
+}

@@ -1,0 +1,643 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  AnthropicWireServer,
+  cut,
+  message,
+  status,
+  text,
+  thenError,
+  toolUse,
+  type WireAnswer,
+} from '../../test/support/anthropic-wire-server.ts'
+import { CloisterError, errors } from '../domain/errors.ts'
+import { type Invocation, InvocationRefused } from '../domain/invocation.ts'
+import type { ToolMetadata } from '../domain/tool.ts'
+import type { Instructions } from './context.ts'
+import { resolveModel } from './model-provider.ts'
+import { type Progress, runTurn, type ToolCall, type TurnTask } from './turn.ts'
+import type { TurnStep } from './turn-step.ts'
+
+let server: AnthropicWireServer
+
+beforeEach(async () => {
+  server = await AnthropicWireServer.start()
+})
+afterEach(() => server.close())
+
+const tool = (name: string, requires_approval = false): ToolMetadata => ({
+  name,
+  family: name.split('.')[0] ?? '',
+  description: `what ${name} does`,
+  input_schema: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'], additionalProperties: false },
+  output_schema: { type: 'object' },
+  scope: 'workspace',
+  side_effects: 'none',
+  risk_level: 'low',
+  requires_approval,
+  idempotency: 'guaranteed',
+  constraints: { timeout_seconds: 10, max_retries: 0, output_limit_kb: 256 },
+  cost_hint: 'low',
+  policy: { paths: [], patches: [], refs: [], command_args: [], whole_repository: false, needs_network: false },
+  observability: { trace_name: 'workspace.tools', span_name: name },
+  primary_output: null,
+  examples: [],
+})
+
+function invocation(call: ToolCall, fields: Partial<Invocation> = {}): Invocation {
+  return {
+    id: `inv_${call.step}_${call.index}`,
+    session_id: 's',
+    turn_id: 'trn_1',
+    tool_name: call.tool_name,
+    args: call.args,
+    args_digest: '',
+    actor: { kind: 'agent', id: 'demo/alice' },
+    correlation_id: null,
+    status: 'succeeded',
+    approval: null,
+    decision: null,
+    started_at: '',
+    completed_at: '',
+    duration_ms: 1,
+    exit_code: null,
+    trace_name: '',
+    span_name: '',
+    trace_id: '',
+    output: { echoed: call.args },
+    output_ref: null,
+    logs_ref: null,
+    artifacts: [],
+    truncated: false,
+    error: null,
+    ...fields,
+  }
+}
+
+/** A task on the wire server, everything it did, and the text that a listener would have at the end. */
+function setUp(overrides: Partial<TurnTask> = {}) {
+  const seen = {
+    progress: [] as Progress[],
+    calls: [] as ToolCall[],
+    slept: [] as number[],
+    streamed: new Map<number, string>(),
+    instructionReads: 0,
+  }
+  const abort = new AbortController()
+  const task: TurnTask = {
+    model: resolveModel('anthropic/claude-sonnet-5-5', {
+      default_model: null,
+      anthropic: { api_key: 'key-of-the-test', base_url: server.url },
+      scripts_folder: null,
+    }),
+    tools: [tool('fs.read'), tool('repo.run_tests'), tool('fs.write', true)],
+    workspace: {
+      allowed_paths: ['.'],
+      network: 'none',
+      secret_names: ['API_TOKEN'],
+      limits: { memory_mb: 512, cpus: 1, pids: 64 },
+      max_steps: 10,
+    },
+    past: [],
+    user: 'make the tests pass',
+    steps: [],
+    readInstructions: async () => instructions(`say please, ${++seen.instructionReads}`),
+    invoke: async (call) => {
+      seen.calls.push(call)
+      return { invocation: invocation(call), waited_ms: 0 }
+    },
+    persist: async (progress) => {
+      seen.progress.push(structuredClone(progress))
+    },
+    onDelta: (delta) => {
+      seen.streamed.set(delta.step, 'reset' in delta ? '' : (seen.streamed.get(delta.step) ?? '') + delta.text)
+    },
+    redact: (value) => JSON.parse(JSON.stringify(value).replaceAll('hunter2hunter2', '[secret:API_TOKEN]')),
+    signal: abort.signal,
+    limits: { max_steps: 10, max_seconds: 60, stall_ms: 5000 },
+    retry: { max_attempts: 4, base_ms: 100, max_ms: 1000, random: () => 0 },
+    now: () => new Date(),
+    sleep: async (ms) => {
+      seen.slept.push(ms)
+    },
+    ...overrides,
+  }
+  return { task, seen, abort }
+}
+
+const instructions = (content: string): Instructions => ({
+  path: '/session/code/instructions.md',
+  text: content,
+  sha256: 'x',
+  note: null,
+})
+
+/** The last state of each step that was persisted. */
+function persistedSteps(progress: Progress[]): TurnStep[] {
+  const steps = new Map<number, TurnStep>()
+  for (const entry of progress) if (entry.kind !== 'model_failed') steps.set(entry.step.step, entry.step)
+  return [...steps.values()]
+}
+
+const failures = (progress: Progress[]) =>
+  progress.flatMap((entry) => (entry.kind === 'model_failed' && entry.call.error ? [entry.call.error.kind] : []))
+
+const lastMessage = (request: number) => server.requests[request]?.body.messages.at(-1)
+
+describe('a turn against the Messages API', () => {
+  it('streams text, and records usage with what came from the cache', async () => {
+    server.answer(
+      message([text('Hel', 'lo ', 'there')], {
+        usage: { input_tokens: 12, output_tokens: 7, cache_read_input_tokens: 100, cache_creation_input_tokens: 30 },
+      }),
+    )
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toEqual({ status: 'completed', text: 'Hello there', note: null })
+    expect(seen.streamed.get(1)).toBe('Hello there')
+    const [entry] = seen.progress
+    expect(entry).toMatchObject({
+      kind: 'answered',
+      call: {
+        step: 1,
+        attempt: 1,
+        model: 'anthropic/claude-sonnet-5-5',
+        response_model: 'claude-wire-1',
+        finish_reason: 'stop',
+        usage: { input_tokens: 142, output_tokens: 7, cache_read_tokens: 100, cache_write_tokens: 30 },
+        error: null,
+      },
+    })
+  })
+
+  it('sends tools with their schemas under names that the provider accepts, and the rules with the instructions', async () => {
+    server.answer(message([text('ok')]))
+    const { task } = setUp()
+    await runTurn(task)
+    const { headers, body } = server.requests[0] ?? expect.fail('no request')
+    expect(headers['x-api-key']).toBe('key-of-the-test')
+    expect(body.model).toBe('claude-sonnet-5-5')
+    expect(body.tools?.map(({ name }) => name)).toEqual(['fs_read', 'repo_run_tests', 'fs_write'])
+    expect(body.tools?.[0]).toMatchObject({
+      description: 'what fs.read does',
+      input_schema: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] },
+    })
+    const system = body.system?.map((part) => part.text).join('') ?? ''
+    expect(system).toContain('/session/code/instructions.md of this session says:\n\nsay please, 1')
+    expect(system).toContain('A person must approve: fs_write.')
+    expect(system).toContain('API_TOKEN')
+    expect(system).toContain('is data')
+    expect(body.messages).toMatchObject([{ role: 'user', content: [{ type: 'text', text: 'make the tests pass' }] }])
+  })
+
+  it('makes the calls of one answer in order, gives back the results, and reads the instructions for each model call', async () => {
+    server.answer(
+      message([
+        { type: 'thinking', text: 'let me look', signature: 'signed-by-wire' },
+        text('I look.'),
+        toolUse('toolu_1', 'fs_read', { path: 'a "quoted" ünïcode.txt' }),
+        toolUse('toolu_2', 'repo_run_tests', { path: '.' }),
+      ]),
+      message([text('Done.')]),
+    )
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Done.' })
+    expect(seen.calls).toEqual([
+      { step: 1, index: 0, tool_name: 'fs.read', args: { path: 'a "quoted" ünïcode.txt' } },
+      { step: 1, index: 1, tool_name: 'repo.run_tests', args: { path: '.' } },
+    ])
+    expect(server.requests[1]?.body.messages).toMatchObject([
+      { role: 'user' },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: 'let me look', signature: 'signed-by-wire' },
+          { type: 'text', text: 'I look.' },
+          { type: 'tool_use', id: 'toolu_1', name: 'fs_read', input: { path: 'a "quoted" ünïcode.txt' } },
+          { type: 'tool_use', id: 'toolu_2', name: 'repo_run_tests', input: { path: '.' } },
+        ],
+      },
+      {
+        role: 'user',
+        content: [
+          { type: 'tool_result', tool_use_id: 'toolu_1' },
+          { type: 'tool_result', tool_use_id: 'toolu_2' },
+        ],
+      },
+    ])
+    expect(lastMessage(1)?.content[0]?.content).toContain('"status":"succeeded"')
+    expect(server.requests[1]?.body.system?.map((part) => part.text).join('')).toContain('say please, 2')
+    expect(seen.progress.map((entry) => entry.kind)).toEqual(['answered', 'result', 'result', 'answered'])
+  })
+
+  it('has each step kept before it acts on it', async () => {
+    server.answer(message([toolUse('toolu_1', 'fs_read', { path: 'a' })]), message([text('ok')]))
+    const order: string[] = []
+    const { task } = setUp()
+    const { invoke } = task
+    await runTurn({
+      ...task,
+      persist: async (progress) => {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        order.push(progress.kind)
+      },
+      invoke: (call) => {
+        order.push('invoke')
+        return invoke(call)
+      },
+      readInstructions: async () => {
+        order.push('model')
+        return instructions('')
+      },
+    })
+    expect(order).toEqual(['model', 'answered', 'invoke', 'result', 'model', 'answered'])
+  })
+
+  const whole = message([text('I will ', 'read it.'), toolUse('toolu_1', 'fs_read', { path: 'a' })])
+  const retried: { name: string; answers: WireAnswer[]; kinds: string[]; slept?: number[] }[] = [
+    {
+      name: '429 with retry-after is waited for as long as asked',
+      answers: [status(429, 'rate_limit_error', 'slow down', { 'retry-after': '7' })],
+      kinds: ['rate_limited'],
+      slept: [7000],
+    },
+    {
+      name: '429 without retry-after backs off, longer each time',
+      answers: [
+        status(429, 'rate_limit_error', 'slow'),
+        status(429, 'rate_limit_error', 'slow'),
+        status(429, 'rate_limit_error', 'slow'),
+      ],
+      kinds: ['rate_limited', 'rate_limited', 'rate_limited'],
+      slept: [50, 100, 200],
+    },
+    { name: '529', answers: [status(529, 'overloaded_error', 'Overloaded')], kinds: ['overloaded'] },
+    { name: '500', answers: [status(500, 'api_error', 'Internal server error')], kinds: ['provider_error'] },
+    {
+      name: 'an overload as the first event of a stream',
+      answers: [thenError({ kind: 'stream', events: [], end: 'close' }, 'overloaded_error', 'Overloaded')],
+      kinds: ['overloaded'],
+    },
+    {
+      name: 'an overload in the middle of a stream',
+      answers: [thenError(cut(whole, 'close', 'content_block_delta', 2), 'overloaded_error', 'Overloaded')],
+      kinds: ['overloaded'],
+    },
+    {
+      name: 'a socket that dies in the middle of the text',
+      answers: [cut(whole, 'destroy', 'content_block_delta', 2)],
+      kinds: ['cut_stream'],
+    },
+    {
+      name: 'a socket that dies in the middle of a call',
+      answers: [cut(whole, 'destroy', 'content_block_stop', 2)],
+      kinds: ['cut_stream'],
+    },
+    { name: 'a socket that dies after a whole call', answers: [cut(whole, 'destroy', 'message_delta')], kinds: ['cut_stream'] },
+    {
+      name: 'an orderly but early end in the text',
+      answers: [cut(whole, 'close', 'content_block_delta', 2)],
+      kinds: ['cut_stream'],
+    },
+    {
+      name: 'an orderly but early end after a whole call',
+      answers: [cut(whole, 'close', 'message_delta')],
+      kinds: ['cut_stream'],
+    },
+    { name: 'an orderly end without message_stop', answers: [cut(whole, 'close', 'message_stop')], kinds: ['cut_stream'] },
+    {
+      name: 'an orderly end before anything was said',
+      answers: [cut(whole, 'close', 'content_block_start')],
+      kinds: ['cut_stream'],
+    },
+    { name: 'an empty body', answers: [{ kind: 'stream', events: [], end: 'close' }], kinds: ['cut_stream'] },
+    { name: 'an empty answer', answers: [message([])], kinds: ['empty_answer'] },
+    { name: 'white space alone', answers: [message([text('\n', ' ')])], kinds: ['empty_answer'] },
+    {
+      name: 'a stop for a tool call that is not there',
+      answers: [message([], { stop_reason: 'tool_use' })],
+      kinds: ['empty_answer'],
+    },
+    {
+      name: 'an event that is not of the protocol',
+      answers: [
+        { kind: 'stream', end: 'close', events: [{ event: 'message_start', data: { type: 'message_start', message: 7 } }] },
+      ],
+      kinds: ['invalid_response'],
+    },
+  ]
+  it.each(retried)('repeats the step after $name, without doubling text or calls', async ({ answers, kinds, slept }) => {
+    server.answer(...answers, whole, message([text('Done.')]))
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Done.' })
+    expect(failures(seen.progress)).toEqual(kinds)
+    if (slept) expect(seen.slept).toEqual(slept)
+    expect(seen.calls).toHaveLength(1)
+    expect(seen.streamed.get(1)).toBe('I will read it.')
+    expect(persistedSteps(seen.progress)[0]?.text).toBe('I will read it.')
+    expect(server.requests).toHaveLength(answers.length + 2)
+    expect(server.unexpected).toEqual([])
+  })
+
+  it('says to the model that its last answer was empty, and gives up after the second', async () => {
+    server.answer(message([]), message([]))
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'failed', kind: 'empty_answer' })
+    expect(failures(seen.progress)).toEqual(['empty_answer', 'empty_answer'])
+    expect(JSON.stringify(lastMessage(1))).toContain('your last answer was empty')
+  })
+
+  it('repeats when nothing comes for too long', async () => {
+    server.answer(cut(whole, 'hang', 'content_block_delta', 2), message([text('Done.')]))
+    const { task, seen } = setUp({ limits: { max_steps: 10, max_seconds: 60, stall_ms: 150 } })
+    expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Done.' })
+    expect(failures(seen.progress)).toEqual(['stalled'])
+  })
+
+  it('fails after bounded tries, and says why', async () => {
+    server.answer(...Array.from({ length: 9 }, () => status(529, 'overloaded_error', 'Overloaded')))
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toEqual({
+      status: 'failed',
+      kind: 'overloaded',
+      reason: 'the model provider is overloaded (529): Overloaded (4 tries)',
+    })
+    expect(server.requests).toHaveLength(4)
+    expect(seen.progress.at(-1)).toMatchObject({ kind: 'model_failed', call: { attempt: 4, error: { retry_in_ms: null } } })
+  })
+
+  it.each([
+    [401, 'authentication_error', 'rejected'],
+    [400, 'invalid_request_error', 'rejected'],
+    [404, 'not_found_error', 'rejected'],
+  ])('does not repeat what would be refused again: %i', async (code, type, kind) => {
+    server.answer(status(code, type, 'because'))
+    const { task } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'failed', kind, reason: expect.stringContaining('because') })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('does not wait for longer than a turn may take', async () => {
+    server.answer(status(429, 'rate_limit_error', 'come back in a while', { 'retry-after': '300' }))
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'failed', kind: 'rate_limited' })
+    expect(seen.slept).toEqual([])
+  })
+
+  it('says that a provider cannot be reached, and not where it is', async () => {
+    const { task } = setUp()
+    await server.close()
+    const outcome = await runTurn(task)
+    expect(outcome).toMatchObject({ status: 'failed', kind: 'unreachable' })
+    expect(JSON.stringify(outcome)).not.toContain('127.0.0.1')
+  })
+
+  it('ends the turn when the provider declines', async () => {
+    server.answer(message([text('I can')], { stop_reason: 'refusal' }))
+    const { task } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'failed', kind: 'refused' })
+  })
+
+  it('keeps an answer that was cut at the output limit, and says so', async () => {
+    server.answer(message([text('A long stor')], { stop_reason: 'max_tokens' }))
+    const { task } = setUp()
+    expect(await runTurn(task)).toEqual({
+      status: 'completed',
+      text: 'A long stor',
+      note: expect.stringContaining('output limit'),
+    })
+  })
+
+  it.each([
+    ['broken JSON', '{"path": "a', 'Unterminated string'],
+    ['an array', '["a"]', 'not an object'],
+    ['a number', '7', 'not an object'],
+  ])('does not make a call whose input is %s: the model is told, and shown what it wrote', async (_, json, reason) => {
+    server.answer(message([{ type: 'tool_use', id: 'toolu_1', name: 'fs_read', json: [json] }]), message([text('Sorry.')]))
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Sorry.' })
+    expect(seen.calls).toEqual([])
+    const [, call, result] = server.requests[1]?.body.messages ?? []
+    expect(JSON.stringify(call?.content[0]?.input)).toContain(JSON.stringify(json).slice(1, -1))
+    expect(result?.content[0]).toMatchObject({ is_error: true, tool_use_id: 'toolu_1' })
+    expect(result?.content[0]?.content).toContain(reason)
+  })
+
+  it('takes a call without any input as one without arguments', async () => {
+    server.answer(message([{ type: 'tool_use', id: 'toolu_1', name: 'repo_run_tests', json: [] }]), message([text('ok')]))
+    const { task, seen } = setUp()
+    await runTurn(task)
+    expect(seen.calls).toMatchObject([{ tool_name: 'repo.run_tests', args: {} }])
+  })
+
+  it('does not make a call to a tool that was not offered', async () => {
+    server.answer(message([toolUse('toolu_1', 'shell_exec', { command: 'id' })]), message([text('ok')]))
+    const { task, seen } = setUp()
+    await runTurn(task)
+    expect(seen.calls).toEqual([])
+    expect(lastMessage(1)?.content[0]).toMatchObject({ is_error: true, content: expect.stringContaining('there is no tool') })
+  })
+
+  it('tells calls with one id apart', async () => {
+    server.answer(
+      message([toolUse('same', 'fs_read', { path: 'a' }), toolUse('same', 'fs_read', { path: 'b' })]),
+      message([text('ok')]),
+    )
+    const { task } = setUp()
+    await runTurn(task)
+    const ids = server.requests[1]?.body.messages[1]?.content.map((part) => part.id)
+    expect(new Set(ids).size).toBe(2)
+    expect(lastMessage(1)?.content.map((part) => part.tool_use_id)).toEqual(ids)
+  })
+
+  it('gives refusals to the model with code, rule and what would be accepted', async () => {
+    server.answer(message([toolUse('toolu_1', 'fs_read', { path: '/etc/passwd' })]), message([text('I may not.')]))
+    const { task } = setUp({
+      invoke: async (call) => {
+        const denial = errors.policyDenied('paths', '"/etc/passwd" leaves the workspace: use a path under /session/code')
+        throw new InvocationRefused(denial, invocation(call, { status: 'denied' }))
+      },
+    })
+    expect(await runTurn(task)).toMatchObject({ status: 'completed' })
+    const result = lastMessage(1)?.content[0]
+    expect(result?.is_error).toBe(true)
+    expect(JSON.parse(result?.content as string)).toEqual({
+      status: 'denied',
+      error: {
+        code: 'policy_denied',
+        rule: 'paths',
+        message: '"/etc/passwd" leaves the workspace: use a path under /session/code',
+      },
+    })
+  })
+
+  it.each([
+    ['failed', { status: 'failed', exit_code: 1, error: { code: 'tests_failed', message: '2 tests failed', retryable: false } }],
+    [
+      'denied',
+      { status: 'denied', error: { code: 'approval_required', message: 'demo/bob said no: not on a Friday', retryable: false } },
+    ],
+  ] as const)('gives the outcome of a call that %s as an error', async (_, fields) => {
+    server.answer(message([toolUse('toolu_1', 'repo_run_tests', { path: '.' })]), message([text('ok')]))
+    const { task } = setUp({
+      invoke: async (call) => ({ invocation: invocation(call, fields as Partial<Invocation>), waited_ms: 0 }),
+    })
+    await runTurn(task)
+    const result = lastMessage(1)?.content[0]
+    expect(result?.is_error).toBe(true)
+    expect(result?.content).toContain(fields.error.message)
+    expect(result?.content).toContain(`"status":"${fields.status}"`)
+  })
+
+  it('does not take a store that is away for an answer', async () => {
+    server.answer(message([toolUse('toolu_1', 'fs_read', { path: 'a' })]))
+    const { task, seen } = setUp({
+      invoke: async () => {
+        throw errors.storeUnavailable('the database is away')
+      },
+    })
+    await expect(runTurn(task)).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(persistedSteps(seen.progress)).toMatchObject([{ calls: [{ result: null }] }])
+  })
+
+  it('cuts a long output and names where the whole is', async () => {
+    server.answer(message([toolUse('toolu_1', 'fs_read', { path: 'a' })]), message([text('ok')]))
+    const long = {
+      output: { text: `begin ${'x'.repeat(100_000)} end` },
+      output_ref: 'art_1',
+      truncated: true,
+    } as Partial<Invocation>
+    const { task } = setUp({ invoke: async (call) => ({ invocation: invocation(call, long), waited_ms: 0 }) })
+    await runTurn(task)
+    const content = lastMessage(1)?.content[0]?.content as string
+    expect(content.length).toBeLessThan(34_000)
+    expect(content).toContain('begin')
+    expect(content).toContain('artifact art_1')
+    expect(content).toContain('characters left out')
+  })
+
+  it('lets no secret into what is kept, and not into the next prompt', async () => {
+    server.answer(
+      message([
+        { type: 'thinking', text: 'the token is hunter2hunter2', signature: 'signed' },
+        text('It is hunter2hunter2.'),
+        toolUse('toolu_1', 'fs_read', { path: 'hunter2hunter2' }),
+      ]),
+      message([text('ok')]),
+    )
+    const { task, seen } = setUp({
+      invoke: async (call) => {
+        seen.calls.push(call)
+        return { invocation: invocation(call, { output: { content: 'hunter2hunter2' } }), waited_ms: 0 }
+      },
+    })
+    await runTurn(task)
+    expect(JSON.stringify(seen.progress)).not.toContain('hunter2hunter2')
+    expect(JSON.stringify(seen.progress)).toContain('[secret:API_TOKEN]')
+    expect(JSON.stringify(seen.calls)).not.toContain('hunter2hunter2')
+    expect(JSON.stringify(server.requests[1]?.body)).not.toContain('hunter2hunter2')
+  })
+
+  it('goes on where it was: calls with results are not made again, those without are', async () => {
+    server.answer(message([text('Done.')]))
+    const call = (id: string, result: TurnStep['calls'][number]['result']) => ({
+      id,
+      tool_name: 'fs.read',
+      args: { path: id },
+      malformed: null,
+      invocation_id: null,
+      result,
+    })
+    const step: TurnStep = {
+      step: 1,
+      model: 'anthropic/claude-sonnet-5-5',
+      text: 'I look.',
+      reasoning: [],
+      calls: [call('first', { ok: true, status: 'succeeded', text: 'kept' }), call('second', null)],
+      finish_reason: 'tool-calls',
+      input_tokens: 1,
+      output_tokens: 1,
+    }
+    const { task, seen } = setUp({ steps: [step] })
+    expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Done.' })
+    expect(seen.calls).toEqual([{ step: 1, index: 1, tool_name: 'fs.read', args: { path: 'second' } }])
+    expect(lastMessage(0)?.content).toMatchObject([{ tool_use_id: 'first', content: 'kept' }, { tool_use_id: 'second' }])
+  })
+
+  it('does not call the model again for a turn that had answered', async () => {
+    const step = {
+      step: 1,
+      model: 'm',
+      text: 'All done.',
+      reasoning: [],
+      calls: [],
+      finish_reason: 'stop',
+      input_tokens: 1,
+      output_tokens: 1,
+    }
+    const { task } = setUp({ steps: [step] })
+    expect(await runTurn(task)).toEqual({ status: 'completed', text: 'All done.', note: null })
+    expect(server.requests).toEqual([])
+  })
+
+  it('stops at the limit of steps', async () => {
+    server.answer(...Array.from({ length: 9 }, (_, n) => message([toolUse(`toolu_${n}`, 'fs_read', { path: 'a' })])))
+    const { task, seen } = setUp({ limits: { max_steps: 3, max_seconds: 60, stall_ms: 5000 } })
+    expect(await runTurn(task)).toMatchObject({ status: 'limited', reason: expect.stringContaining('3 model calls') })
+    expect(seen.calls).toHaveLength(3)
+    expect(server.requests).toHaveLength(3)
+  })
+
+  it('stops at the limit of time, also in the middle of an answer', async () => {
+    server.answer(cut(whole, 'hang', 'content_block_delta', 2))
+    const { task, seen } = setUp({ limits: { max_steps: 3, max_seconds: 0.3, stall_ms: 60_000 } })
+    expect(await runTurn(task)).toMatchObject({ status: 'limited', reason: expect.stringContaining('0.3 s') })
+    expect(failures(seen.progress)).toEqual(['time_limit'])
+  })
+
+  it('does not count the time that a person takes to decide', async () => {
+    server.answer(message([toolUse('toolu_1', 'fs_write', { path: 'a' })]), message([text('ok')]))
+    let now = Date.parse('2026-01-01T00:00:00Z')
+    const day = 24 * 3600 * 1000
+    const { task } = setUp({
+      now: () => new Date(now),
+      invoke: async (call) => {
+        now += day
+        return { invocation: invocation(call), waited_ms: day }
+      },
+    })
+    expect(await runTurn(task)).toMatchObject({ status: 'completed' })
+  })
+
+  it.each(['while the model streams', 'while a call runs', 'while it waits for the next try'])(
+    'stops at once when aborted %s',
+    async (when) => {
+      const { task, abort } = setUp()
+      const reason = new Error('enough')
+      if (when === 'while the model streams') {
+        server.answer(cut(whole, 'hang', 'content_block_delta', 2))
+        task.onDelta = (delta) => 'text' in delta && abort.abort(reason)
+      } else if (when === 'while a call runs') {
+        server.answer(whole)
+        task.invoke = async () => {
+          abort.abort(reason)
+          throw reason
+        }
+      } else {
+        server.answer(status(529, 'overloaded_error', 'Overloaded'))
+        task.sleep = async () => {
+          abort.abort(reason)
+          throw reason
+        }
+      }
+      await expect(runTurn(task)).rejects.toBe(reason)
+      expect(server.requests).toHaveLength(1)
+    },
+  )
+
+  it('throws what is not an answer of the gate', async () => {
+    server.answer(whole)
+    const bug = new TypeError('undefined is not a function')
+    const { task } = setUp({ invoke: () => Promise.reject(bug) })
+    await expect(runTurn(task)).rejects.toBe(bug)
+    expect(bug).not.toBeInstanceOf(CloisterError)
+  })
+})
