@@ -1,0 +1,34 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { SessionState } from '../domain/session.ts'
+import type { Approvals, Auth, Files, Invocations, Sessions, Turns } from '../services/contracts.ts'
+import type { EventLog } from '../services/event-log.ts'
+
+/** What of the configuration the HTTP layer reads; the whole configuration fits. */
+export interface HttpConfig {
+  readonly CLOISTER_AUTH: 'token' | 'trusted_headers' | 'payload'
+  readonly CLOISTER_MAX_TOOL_ROLES: readonly string[]
+  readonly WORKSPACE_AUTH_SHARED_TOKEN?: string | undefined
+}
+
+/** Everything that the HTTP layer works with. Built by `main.ts`. */
+export interface AppDependencies {
+  sessions: Sessions
+  invocations: Invocations
+  approvals: Approvals
+  turns: Turns
+  files: Files
+  auth: Auth
+  eventLog: EventLog
+  config: HttpConfig
+  /** By name, what must answer before the server is ready (`store`, `sandbox`). Each rejects when it does not; the reason is logged, not shown. */
+  readiness: Record<string, () => Promise<void>>
+  /** For the gauge of sessions by state. */
+  countSessions: () => Promise<Record<SessionState, number>>
+  metrics: Registry
+  logger: FastifyBaseLogger
+  /** The version of this server. */
+  version: string
+  /** Event streams: milliseconds between heartbeats, and how long a reader may take nothing before it is dropped. */
+  streams?: { heartbeat_ms: number; stall_ms: number }
+}

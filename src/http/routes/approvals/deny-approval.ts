@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import type { App } from '../../app-type.ts'
+import type { AppDependencies } from '../../dependencies.ts'
+import { approvalSchema, decisionBody } from '../../schemas/approval.ts'
+import { approvalParams } from '../../schemas/common.ts'
+import { responds } from '../../schemas/error.ts'
+
+export function denyApproval(app: App, { approvals }: AppDependencies): void {
+  app.post(
+    '/v1/approvals/:approval_id/deny',
+    {
+      schema: {
+        operationId: 'denyApproval',
+        tags: ['approvals'],
+        summary: 'Deny: the call is refused',
+        params: approvalParams,
+        body: decisionBody,
+        response: responds({ 200: z.object({ approval: approvalSchema }) }, 403, 404, 409),
+      },
+    },
+    async (request) => ({
+      approval: await approvals.deny(request.caller, request.params.approval_id, request.body?.reason ?? null),
+    }),
+  )
+}
