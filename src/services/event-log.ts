@@ -16,6 +16,7 @@ export class EventLog {
   readonly #store: Store
   readonly #clock: () => Date
   readonly #hub = new EventEmitter().setMaxListeners(0)
+  readonly #all = new EventEmitter().setMaxListeners(0)
 
   constructor(store: Store, clock: () => Date = () => new Date()) {
     this.#store = store
@@ -32,7 +33,10 @@ export class EventLog {
         return event
       }),
     )
-    for (const event of emitted) this.#hub.emit(event.session_id, event)
+    for (const event of emitted) {
+      this.#hub.emit(event.session_id, event)
+      this.#all.emit('event', event)
+    }
     return result
   }
 
@@ -50,6 +54,12 @@ export class EventLog {
   subscribe(sessionId: string, listener: Listener): () => void {
     this.#hub.on(sessionId, listener)
     return () => this.#hub.off(sessionId, listener)
+  }
+
+  /** Events of every session, without deltas: for counting. @returns what ends the subscription */
+  subscribeAll(listener: (event: Event) => void): () => void {
+    this.#all.on('event', listener)
+    return () => this.#all.off('event', listener)
   }
 
   list(sessionId: string, after: number, limit: number): Promise<Event[]> {
