@@ -1,0 +1,60 @@
+import type { Command } from 'commander'
+import { approveAll, askPerson, tellHow } from '../../approver.ts'
+import { textOrStdin } from '../../arguments.ts'
+import { contextOf } from '../../context.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { followTurn } from '../../follow-turn.ts'
+import { interruptible } from '../../interruptible.ts'
+import { lastSeq } from '../../last-seq.ts'
+import { JsonView, TextView } from '../../turn-view.ts'
+
+interface Options {
+  yes?: boolean
+  /** commander: `--no-wait` makes it false. */
+  wait: boolean
+  detach?: boolean
+}
+
+export function addSessionSend(session: Command): void {
+  session
+    .command('send <session> <message>')
+    .description('send a message (- for stdin) and watch the agent until it has answered')
+    .option('-y, --yes', 'approve whatever the agent asks for; each is printed')
+    .option('--no-wait', 'exit with 3 at the first approval that nobody here can give')
+    .option('--detach', 'do not watch')
+    .addHelpText(
+      'after',
+      `
+Approvals are asked for here when there is a terminal; otherwise the command that gives them is printed, and send waits.
+Ctrl-C interrupts the agent; a second one leaves at once.
+
+Examples:
+  cloister session send ses_01k... "make the tests pass"
+  cloister session send ses_01k... - --yes < task.md
+  cloister session send ses_01k... "go on" --json         events and deltas, one a line`,
+    )
+    .action(async (id: string, message: string, options: Options, command: Command) => {
+      const context = contextOf(command)
+      const { client, out, prompter } = context
+      const content = await textOrStdin(message)
+      const after = await lastSeq(client, id)
+      const { turn_id, message: posted } = await client.postMessage(id, content)
+      if (options.detach)
+        return out.result(
+          { message: posted, turn_id },
+          () => `sent ${posted.id}; cloister session events ${id} --follow shows what comes of it`,
+        )
+
+      const view = out.json ? new JsonView(out) : new TextView(out)
+      const approver = options.yes
+        ? approveAll(context, view)
+        : prompter && !out.json && options.wait
+          ? askPerson(context, view, (question) => prompter.ask(question))
+          : tellHow(view, options.wait)
+      const end = await interruptible(client, id, view, () =>
+        followTurn({ client, session_id: id, turn_id, after, view, approver }),
+      )
+      view.turnEnded(turn_id, end)
+      if (end.status !== 'completed') process.exitCode = EXIT.failed
+    })
+}

@@ -1,0 +1,46 @@
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { CliError } from './cli-error.ts'
+import { EXIT } from './exit-codes.ts'
+import { plainText } from './terminal-text.ts'
+
+/** Questions to the person at the terminal, on stderr, so that stdout stays the command's answer. */
+export interface Prompter {
+  ask(question: string): Promise<string>
+  /** What is typed is not shown. */
+  askHidden(question: string): Promise<string>
+}
+
+/** Undefined where nobody can answer: input or stderr is not a terminal. */
+export function terminalPrompter(): Prompter | undefined {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined
+  return { ask: (question) => askOn(question, false), askHidden: (question) => askOn(question, true) }
+}
+
+async function askOn(question: string, hidden: boolean): Promise<string> {
+  // readline echoes through its output: shown is only what this lets pass.
+  let muted = false
+  const output = new Writable({
+    write(chunk, _encoding, done) {
+      if (!muted) process.stderr.write(chunk)
+      done()
+    },
+  })
+  const readline = createInterface({ input: process.stdin, output, terminal: true })
+  const closed = new Promise<never>((_resolve, reject) => {
+    const stop = () => reject(new CliError('interrupted', EXIT.failed, 'interrupted'))
+    readline.once('SIGINT', stop)
+    readline.once('close', stop)
+  })
+  try {
+    const answer = readline.question(plainText(question))
+    muted = hidden
+    return await Promise.race([answer, closed])
+  } finally {
+    muted = false
+    if (hidden) process.stderr.write('\n')
+    // Its own rejection is of no interest once an answer is there.
+    closed.catch(() => {})
+    readline.close()
+  }
+}
