@@ -1,5 +1,5 @@
 import helmet from '@fastify/helmet'
-import fastify from 'fastify'
+import fastify, { LogController } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { App } from './app-type.ts'
 import type { AppDependencies } from './dependencies.ts'
@@ -79,8 +79,7 @@ const REQUEST_TIMEOUT = 300_000
 export function buildApp(deps: AppDependencies): App {
   const app: App = fastify({
     loggerInstance: deps.logger,
-    disableRequestLogging: true,
-    requestIdLogLabel: 'request_id',
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestId,
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT,

@@ -30,7 +30,7 @@ export function createAuthenticator(
     case 'token':
       return tokenAuthenticator(services.auth)
     case 'trusted_headers':
-      return trustedHeadersAuthenticator(config)
+      return trustedHeadersAuthenticator(config, services.auth)
     case 'payload':
       return payloadAuthenticator(config, services)
   }

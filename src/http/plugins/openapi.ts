@@ -38,7 +38,7 @@ export function openapi(app: App, version: string): void {
       security: [{ bearer: [] }],
     },
     transform: jsonSchemaTransform,
-    transformObject: (document) => withoutUnused(jsonSchemaTransformObject(document)),
+    transformObject: (document) => tidy(withoutUnused(jsonSchemaTransformObject(document))),
   })
 }
 
@@ -90,4 +90,25 @@ function withoutUnused(document: Document): Document {
   visit({ ...openapi, components: { ...openapi.components, schemas: {} } })
   const schemas = Object.fromEntries(Object.entries(all).filter(([name]) => used.has(name)))
   return { ...document, components: { ...openapi.components, schemas } } as Document
+}
+
+interface Operation {
+  requestBody?: { required?: boolean; content: Record<string, { schema: { type?: string; anyOf?: { type?: string }[] } }> }
+  responses: Record<string, { description: string }>
+}
+
+/** Says what the generator cannot know: a body that may be left out is not required, and what an answer without a description is. */
+function tidy(document: Document): Document {
+  const { paths = {} } = document as { paths?: Record<string, Record<string, Operation>> }
+  for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
+    for (const response of Object.values(operation.responses))
+      if (response.description === 'Default Response') response.description = 'It was done.'
+    const content = operation.requestBody?.content['application/json']
+    const some = content?.schema.anyOf?.filter((schema) => schema.type !== 'null')
+    if (operation.requestBody && content && some?.length === 1 && some[0]) {
+      operation.requestBody.required = false
+      content.schema = some[0]
+    }
+  }
+  return document
 }

@@ -19,7 +19,7 @@ export function invokeTool(app: App, { invocations }: AppDependencies): void {
         params: z.strictObject({ session_id: z.string().min(1).max(128), tool_name: z.string().min(1).max(128) }),
         body: z.strictObject({
           // Unchecked here: the gate validates it against the tool's schema and records a refusal.
-          args: z.unknown().meta({ type: 'object', description: "Fits the tool's input schema. Default: {}." }),
+          args: z.unknown().optional().meta({ type: 'object', description: "Fits the tool's input schema. Default: {}." }),
           approved: z.boolean().optional().describe('Your approval, if you may approve.'),
           request_approval: z.boolean().optional().describe('Wait for an approval (202) instead of being refused.'),
           correlation_id: z
