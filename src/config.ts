@@ -85,7 +85,7 @@ const SECRET_VARIABLES = new Set(['CLOISTER_ADMIN_PASSWORD', 'CLOISTER_JWT_SECRE
  * Parses the environment into a frozen Config. An empty value counts as absent.
  * @throws ConfigError
  */
-export function loadConfig(environment: NodeJS.ProcessEnv): Config {
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const values: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries(VARIABLES)) {
     const given = environment[name] === '' ? undefined : environment[name]

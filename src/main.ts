@@ -1,0 +1,265 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Registry } from 'prom-client'
+import packageJson from '../package.json' with { type: 'json' }
+import { ModelProviders } from './agent/model-provider.ts'
+import { LocalArtifactStore } from './artifacts/local/local-artifact-store.ts'
+import { loadCatalog } from './catalog/load-catalog.ts'
+import { type Config, ConfigError, loadConfig, prepareHome } from './config.ts'
+import { buildApp } from './http/app.ts'
+import { createLogger } from './http/logger.ts'
+import { Reconciler } from './operator/reconciler.ts'
+import { BuiltinPolicyEngine } from './policy/builtin-policy-engine.ts'
+import { BubblewrapDriver } from './sandbox/bubblewrap/bubblewrap-driver.ts'
+import { closeInheritedDescriptors } from './sandbox/bubblewrap/inherited-descriptors.ts'
+import { ProcessDriver } from './sandbox/process/process-driver.ts'
+import type { DriverCheck, SandboxDriver } from './sandbox/sandbox-driver.ts'
+import { VolumeDirectory } from './sandbox/volume-directory.ts'
+import { ApprovalService } from './services/approval-service.ts'
+import { AuthService } from './services/auth-service.ts'
+import { EventLog } from './services/event-log.ts'
+import { FileService } from './services/file-service.ts'
+import { InvocationService } from './services/invocation-service.ts'
+import { Provisioner } from './services/provisioner.ts'
+import { Quota } from './services/quota.ts'
+import { SandboxService } from './services/sandbox-service.ts'
+import { readOrCreateSecretFile } from './services/secret-file.ts'
+import { SessionService } from './services/session-service.ts'
+import { TurnService } from './services/turn-service.ts'
+import { MemoryInvocationStore } from './store/invocation-store/memory/memory-invocation-store.ts'
+import { SqlInvocationStore } from './store/invocation-store/sql/sql-invocation-store.ts'
+import { takeServerLock } from './store/server-lock.ts'
+import { openSqliteStore } from './store/sql/open-sqlite-store.ts'
+
+/** The composition root: it alone constructs concrete stores, drivers and providers. */
+
+const HOST_BUNDLE = fileURLToPath(new URL('../dist/host.mjs', import.meta.url))
+/** The generated password of the first admin, for the CLI on the same machine. */
+export const ADMIN_PASSWORD_FILE = 'admin-password'
+/** A login is good for so long, in seconds. */
+const LOGIN_TTL = 12 * 3600
+const OPERATOR_INTERVAL_MS = 5000
+
+/**
+ * Runs the server until a signal ends it. What stops it from starting is one line on standard error, and exit code 2 for a setting
+ * that cannot be used, 7 for anything else.
+ */
+export async function startServer(): Promise<void> {
+  // Before anything else: what this process inherited must reach no sandbox, and what it makes is private.
+  closeInheritedDescriptors()
+  process.umask(0o077)
+  try {
+    const config = loadConfig()
+    const server = await composeServer(config)
+    process.stdout.write(`Cloister ${packageJson.version} listens on ${server.url}\n`)
+    const stop = once(async () => {
+      process.stdout.write('Cloister stops; sessions stay as they are\n')
+      await server.stop()
+    })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop())
+  } catch (error) {
+    process.stderr.write(`cloister: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = error instanceof ConfigError ? 2 : 7
+  }
+}
+
+export interface RunningServer {
+  /** With the port that was really taken. */
+  url: string
+  /** Ends the server in order: sessions and their sandboxes stay as they are. */
+  stop(): Promise<void>
+}
+
+/** @throws ConfigError, or an Error that says in one line why the server cannot start */
+export async function composeServer(config: Config): Promise<RunningServer> {
+  prepareHome(config.CLOISTER_HOME)
+  const lock = takeServerLock(config.CLOISTER_HOME)
+  const clock = () => new Date()
+  const logger = createLogger(config.LOG_LEVEL)
+
+  const driver = makeDriver(config)
+  const check = await driver.check()
+  if (!check.usable) throw new Error(`the ${driver.kind} sandbox cannot be used here. ${explain(check)}`)
+  if (driver.kind === 'process') logger.warn('CLOISTER_SANDBOX=process: sessions are not isolated from this machine. For development only.')
+
+  const store = await openSqliteStore(join(config.CLOISTER_HOME, 'cloister.db'))
+  const invocationStore =
+    config.INVOCATION_STORE_BACKEND === 'memory' ? new MemoryInvocationStore({ ttlSeconds: config.INVOCATION_STORE_TTL_SECONDS }) : new SqlInvocationStore(store)
+  const artifacts = new LocalArtifactStore(config.ARTIFACT_ROOT)
+  const eventLog = new EventLog(store, clock)
+  const catalog = await loadCatalog()
+  const policy = new BuiltinPolicyEngine()
+  const models = new ModelProviders({
+    default_model: config.CLOISTER_MODEL ?? null,
+    anthropic: config.ANTHROPIC_API_KEY ? { api_key: config.ANTHROPIC_API_KEY, base_url: config.ANTHROPIC_BASE_URL ?? null } : null,
+    scripts_folder: config.CLOISTER_SCRIPTS ?? null,
+  })
+  models.resolve(null)
+
+  // The services know each other by interface; where two need each other, one is reached through a closure.
+  const provisioner = new Provisioner({
+    volumes: driver.volumes,
+    invocations: { recordSystem: (...step) => invocations.recordSystem(...step) },
+    sourceRoots: config.CLOISTER_SOURCE_ROOTS,
+    ownDirectories: [config.CLOISTER_HOME, config.WORKSPACE_ROOT, config.ARTIFACT_ROOT],
+    repoHosts: config.CLOISTER_REPO_HOSTS,
+  })
+  const sandboxes = new SandboxService({
+    store,
+    eventLog,
+    driver,
+    provisioner,
+    epoch: lock.epoch,
+    logger,
+    onIdle: (sessionId) => turns.kick(sessionId),
+  })
+  const invocations: InvocationService = new InvocationService({
+    store,
+    invocationStore,
+    eventLog,
+    artifacts,
+    catalog,
+    policy,
+    sandboxes,
+    quota: new Quota({
+      perSessionPerMinute: config.WORKSPACE_RATE_LIMIT_PER_MINUTE,
+      perPrincipalPerMinute: config.WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL,
+      concurrentPerSession: config.WORKSPACE_MAX_CONCURRENCY_PER_SESSION,
+    }),
+    maxOutputBytes: config.WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION,
+    approvalTtlSeconds: config.CLOISTER_APPROVAL_TTL_SECONDS,
+    clock,
+    logger,
+  })
+  const approvals = new ApprovalService({ store, eventLog, invocations, clock })
+  const turns: TurnService = new TurnService({ store, eventLog, invocations, sandboxes, models, clock, logger })
+  const isRoot = process.getuid?.() === 0
+  const sessions = new SessionService({
+    store,
+    eventLog,
+    volumes: driver.volumes,
+    sandboxes,
+    provisioner,
+    invocations,
+    turns,
+    resolveModel: (name) => models.resolve(name),
+    isolation: async () => check.isolation,
+    limits: { memory_mb: config.CLOISTER_MEMORY_MB, cpus: config.CLOISTER_CPUS, pids: config.CLOISTER_PIDS },
+    idleTimeoutSeconds: config.CLOISTER_IDLE_TIMEOUT_SECONDS,
+    allowHostNetwork: config.CLOISTER_ALLOW_HOST_NETWORK && config.CLOISTER_AUTH !== 'payload',
+    uidRange: isRoot && driver.kind !== 'process' ? config.CLOISTER_UID_RANGE : null,
+    clock,
+    logger,
+  })
+  const files = new FileService({ store, invocations, sandboxes, clock })
+  const auth = new AuthService({
+    store,
+    clock,
+    jwtSecret: config.CLOISTER_JWT_SECRET
+      ? new TextEncoder().encode(config.CLOISTER_JWT_SECRET)
+      : await readOrCreateSecretFile(join(config.CLOISTER_HOME, 'jwt-secret')),
+    tokenTtlSeconds: LOGIN_TTL,
+    externalPrincipals: config.CLOISTER_AUTH !== 'token',
+  })
+  const reconciler = new Reconciler({
+    store,
+    sessions,
+    sandboxes,
+    approvals,
+    turns,
+    volumes: driver.volumes,
+    clock,
+    logger,
+    intervalMs: OPERATOR_INTERVAL_MS,
+  })
+  const app = buildApp({
+    sessions,
+    invocations,
+    approvals,
+    turns,
+    files,
+    auth,
+    eventLog,
+    config,
+    readiness: { store: () => store.ping(), sandbox: () => requireUsable(driver) },
+    countSessions: () => store.sessions.countByState(),
+    metrics: new Registry(),
+    logger,
+    version: packageJson.version,
+  })
+
+  if (config.CLOISTER_AUTH === 'token') await ensureAdmin(auth, config)
+  // First what a killed server left, then what is new.
+  await sandboxes.adopt()
+  await reconciler.sweepVolumes()
+  const url = await app.listen({ host: config.HOST, port: config.PORT })
+  await invocations.resume()
+  await turns.resume()
+  reconciler.start()
+
+  return {
+    url,
+    stop: async () => {
+      await reconciler.stop()
+      await app.close()
+      await turns.stop()
+      await invocations.stop()
+      await sandboxes.disconnect()
+      await store.close()
+      lock.release()
+    },
+  }
+}
+
+/** What the configured sandbox driver needs, and would attest on this machine. */
+export async function doctor(config: Config = loadConfig()): Promise<DriverCheck[]> {
+  prepareHome(config.CLOISTER_HOME)
+  return [await makeDriver(config).check()]
+}
+
+function makeDriver(config: Config): SandboxDriver {
+  const volumes = new VolumeDirectory(config.WORKSPACE_ROOT)
+  const runRoot = join(config.CLOISTER_HOME, 'run')
+  if (config.CLOISTER_SANDBOX === 'process') return new ProcessDriver({ runRoot, volumes, hostBundle: HOST_BUNDLE })
+  return new BubblewrapDriver({
+    home: config.CLOISTER_HOME,
+    volumes,
+    hostBundle: HOST_BUNDLE,
+    binds: config.CLOISTER_SANDBOX_BINDS,
+    rootfs: config.CLOISTER_SANDBOX_ROOTFS ?? null,
+  })
+}
+
+async function requireUsable(driver: SandboxDriver): Promise<void> {
+  const check = await driver.check()
+  if (!check.usable) throw new Error(explain(check))
+}
+
+function explain(check: DriverCheck): string {
+  return check.checks
+    .filter(({ ok, required }) => required && !ok)
+    .map(({ name, detail, fix }) => `${name}: ${detail}${fix ? ` (${fix})` : ''}`)
+    .join('; ')
+}
+
+/** On the first start. The generated password is printed once, and left for the CLI in a file that only this user reads. */
+async function ensureAdmin(auth: AuthService, config: Config): Promise<void> {
+  const file = join(config.CLOISTER_HOME, ADMIN_PASSWORD_FILE)
+  const { created, generatedPassword } = await auth.ensureAdmin(config.CLOISTER_ADMIN_PASSWORD ? { password: config.CLOISTER_ADMIN_PASSWORD } : {})
+  if (!created || generatedPassword === undefined) return
+  rmSync(file, { force: true })
+  writeFileSync(file, `${generatedPassword}\n`, { mode: 0o600, flag: 'wx' })
+  process.stdout.write(`First start: user "admin", password ${generatedPassword}\nIt is shown only now, and kept in ${file} until you change it.\n`)
+}
+
+/** The second signal must not stop a server that stops already. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let result: Promise<void> | null = null
+  return () => {
+    result ??= work()
+    return result
+  }
+}
+
+if (import.meta.main) await startServer()

@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ServerProcess } from '../support/server-process.ts'
+
+/** A secret's value is searched in every byte that the server sent, stored or printed while everything tried to leak it. */
+
+const SECRET = 'vErY-s3cret+value/42=='
+const FORMS = [SECRET, encodeURIComponent(SECRET), JSON.stringify(SECRET).slice(1, -1), Buffer.from(SECRET).toString('base64')]
+
+let server: ServerProcess
+const sent: string[] = []
+beforeAll(async () => {
+  server = await ServerProcess.start({ env: { LOG_LEVEL: 'debug' } })
+})
+afterAll(() => server.destroy())
+
+/** Requests whose answers are kept for the search. */
+const ask: ServerProcess['request'] = async (...request) => {
+  const answer = await server.request(...request)
+  sent.push(answer.text, JSON.stringify([...answer.headers]))
+  return answer
+}
+
+it('a secret leaves nowhere', async () => {
+  const made = await ask('POST', '/v1/sessions', {
+    body: {
+      secrets: { API_TOKEN: SECRET },
+      instructions: 'be careful',
+      setup: [
+        '#!/bin/bash',
+        'echo "plain $API_TOKEN"; echo "error $API_TOKEN" >&2',
+        'printf %s "$API_TOKEN" | base64 -w0; echo',
+        'for ((i = 0; i < ${#API_TOKEN}; i++)); do printf %s "${API_TOKEN:$i:1}"; sleep 0.01; done; echo',
+        'printf %s "$API_TOKEN" > leaked.txt; mkdir -p "dir-${API_TOKEN//\\//_}"',
+        `printf '%s' '{"name":"x","scripts":{"test":"echo $API_TOKEN; cat leaked.txt; exit 1"}}' > package.json`,
+        'git init -q . && git remote add origin "https://user:${API_TOKEN}@example.org/x.git"; git add . ; echo more >> leaked.txt',
+      ].join('\n'),
+    },
+  })
+  expect(made.status).toBe(201)
+  const { id } = await server.waitForState(made.body.session.id, (state) => state !== 'initializing')
+  const invoke = (tool: string, args: Record<string, unknown>, more = {}) => ask('POST', `/v1/sessions/${id}/tools/${tool}/invoke`, { body: { args, ...more } })
+
+  const read = await invoke('fs.read', { path: 'leaked.txt' })
+  expect(read.body.invocation.output.content).toContain('[secret:API_TOKEN]')
+  await invoke('fs.read', { path: 'no-such-file' })
+  await invoke('fs.list', { recursive: true })
+  await invoke('fs.search', { pattern: 'v', path: '.' })
+  await invoke('git.diff', {})
+  await invoke('git.status', {})
+  await invoke('fs.read', { path: '.git/config' })
+  const tests = await invoke('repo.run_tests', {})
+  expect(tests.body.invocation.artifacts.length).toBeGreaterThan(0)
+  for (const args of [{ path: 'x', content: SECRET }, { path: SECRET, content: 'x' }, { path: 'x', content: 'a [secret:API_TOKEN] b' }]) {
+    const refused = await invoke('fs.write', args, { approved: true })
+    expect([refused.status, refused.body.error.code]).toEqual([400, 'invalid_argument'])
+  }
+  await invoke('fs.read', { path: 'x', [SECRET]: 1 })
+  await ask('POST', `/v1/sessions/${id}/messages`, { body: { content: `my token is ${SECRET}` } })
+  await server.waitForState(id, (state) => state === 'idle')
+
+  await ask('GET', `/v1/sessions/${id}`)
+  await ask('GET', `/v1/sessions/${id}/messages`)
+  await ask('GET', `/v1/sessions/${id}/events?limit=200`)
+  await ask('GET', `/v1/sessions/${id}/files?path=leaked.txt`)
+  const invocations = await ask('GET', `/v1/sessions/${id}/invocations?limit=200`)
+  for (const invocation of invocations.body.invocations) {
+    await ask('GET', `/v1/invocations/${invocation.id}`)
+    await ask('GET', `/v1/invocations/${invocation.id}/logs`)
+    const artifacts = await ask('GET', `/v1/invocations/${invocation.id}/artifacts`)
+    for (const artifact of artifacts.body.artifacts) await ask('GET', `/v1/invocations/${invocation.id}/artifacts/${artifact.id}`)
+  }
+  await ask('GET', '/metrics')
+
+  const places: [string, string][] = [
+    ['answers', sent.join('\n')],
+    ['the server log', server.output],
+    ['the database', server.databaseBytes.toString('latin1')],
+    ['process lists', execFileSync('ps', ['axww', '-o', 'args']).toString()],
+    ...filesUnder(join(server.home, 'artifacts')),
+    ...filesUnder(join(server.home, 'run')),
+  ]
+  expect(places.length).toBeGreaterThan(6)
+  for (const [place, text] of places) for (const form of FORMS) expect(text.includes(form), `${form} in ${place}`).toBe(false)
+
+  // It is where it belongs, and the search would have found it.
+  const kept = filesUnder(join(server.home, 'volumes', id, 'secrets'))
+  expect(kept).toEqual([[expect.stringContaining('API_TOKEN'), SECRET]])
+  expect(statSync(join(server.home, 'volumes', id, 'secrets', 'API_TOKEN')).mode & 0o777).toBe(0o400)
+})
+
+function filesUnder(directory: string): [string, string][] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => [join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name), 'latin1')])
+}
