@@ -13,7 +13,10 @@ it('has defaults for everything, under the XDG data directory', () => {
     WORKSPACE_ROOT: '/home/someone/.local/share/cloister/volumes',
     CLOISTER_SOURCE_ROOTS: [],
   })
-  expect(loadConfig({ ...HOME, XDG_DATA_HOME: '/data', PORT: '' })).toMatchObject({ PORT: 50053, CLOISTER_HOME: '/data/cloister' })
+  expect(loadConfig({ ...HOME, XDG_DATA_HOME: '/data', PORT: '' })).toMatchObject({
+    PORT: 50053,
+    CLOISTER_HOME: '/data/cloister',
+  })
   expect(Object.isFrozen(loadConfig(HOME))).toBe(true)
 })
 

@@ -8,9 +8,17 @@ import { z } from 'zod'
 const port = z.coerce.number().int().min(0).max(65535)
 const count = (minimum: number) => z.coerce.number().int().min(minimum)
 const list = (separator: string | RegExp) =>
-  z.string().transform((text) => text.split(separator).map((item) => item.trim()).filter((item) => item !== ''))
+  z.string().transform((text) =>
+    text
+      .split(separator)
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  )
 const flag = z.enum(['0', '1', 'true', 'false']).transform((text) => text === '1' || text === 'true')
-const absolutePath = z.string().refine(isAbsolute, 'an absolute path').transform((path) => resolve(path))
+const absolutePath = z
+  .string()
+  .refine(isAbsolute, 'an absolute path')
+  .transform((path) => resolve(path))
 
 export const VARIABLES = {
   PORT: port.default(50053).describe('TCP port. 0: any free one, printed at start.'),
@@ -23,12 +31,30 @@ export const VARIABLES = {
     .enum(['token', 'trusted_headers', 'payload'])
     .default('token')
     .describe('How callers prove who they are. `payload` is for development and is refused unless bound to loopback.'),
-  CLOISTER_ADMIN_PASSWORD: z.string().min(8).max(1024).optional().describe('Password of the first admin. Absent: one is generated and printed once.'),
-  CLOISTER_JWT_SECRET: z.string().min(32).optional().describe('Key that signs login tokens. Absent: a generated one, kept in a 0600 file.'),
-  CLOISTER_MAX_TOOL_ROLES: list(',').default(['developer', 'devops']).describe('Ceiling of tool roles in the modes `payload` and `trusted_headers`.'),
-  WORKSPACE_AUTH_SHARED_TOKEN: z.string().min(16).optional().describe('Shared token of the gateway in the mode `trusted_headers`.'),
-  CLOISTER_SANDBOX: z.enum(['auto', 'bubblewrap', 'process']).default('auto').describe('Driver. `auto`: bubblewrap. `process` isolates nothing and must be asked for.'),
-  CLOISTER_SANDBOX_ROOTFS: absolutePath.optional().describe('A root file system for sandboxes instead of the machine\'s /usr.'),
+  CLOISTER_ADMIN_PASSWORD: z
+    .string()
+    .min(8)
+    .max(1024)
+    .optional()
+    .describe('Password of the first admin. Absent: one is generated and printed once.'),
+  CLOISTER_JWT_SECRET: z
+    .string()
+    .min(32)
+    .optional()
+    .describe('Key that signs login tokens. Absent: a generated one, kept in a 0600 file.'),
+  CLOISTER_MAX_TOOL_ROLES: list(',')
+    .default(['developer', 'devops'])
+    .describe('Ceiling of tool roles in the modes `payload` and `trusted_headers`.'),
+  WORKSPACE_AUTH_SHARED_TOKEN: z
+    .string()
+    .min(16)
+    .optional()
+    .describe('Shared token of the gateway in the mode `trusted_headers`.'),
+  CLOISTER_SANDBOX: z
+    .enum(['auto', 'bubblewrap', 'process'])
+    .default('auto')
+    .describe('Driver. `auto`: bubblewrap. `process` isolates nothing and must be asked for.'),
+  CLOISTER_SANDBOX_ROOTFS: absolutePath.optional().describe("A root file system for sandboxes instead of the machine's /usr."),
   CLOISTER_SANDBOX_BINDS: list(':').default([]).describe('More directories that sandboxes see read-only, separated by colons.'),
   CLOISTER_UID_RANGE: z
     .string()
@@ -40,20 +66,33 @@ export const VARIABLES = {
     })
     .refine((range) => range.first >= 1000 && range.last > range.first, 'FIRST-LAST, FIRST at least 1000')
     .describe('Host uids that sessions get, one each, when the server runs as root.'),
-  CLOISTER_ALLOW_HOST_NETWORK: flag.default(false).describe('Admins may create sessions that share the machine\'s network.'),
+  CLOISTER_ALLOW_HOST_NETWORK: flag.default(false).describe("Admins may create sessions that share the machine's network."),
   CLOISTER_SHELL: flag.default(false).describe('Offer `shell.exec`.'),
-  CLOISTER_SOURCE_ROOTS: list(delimiter).default([]).describe('Directories from which `source_repo_path` may copy, separated by colons. None by default.'),
-  CLOISTER_REPO_HOSTS: list(',').default(['github.com', 'gitlab.com', 'bitbucket.org']).describe('Hosts from which `repo_url` may clone.'),
-  CLOISTER_MODEL: z.string().optional().describe('Model of sessions that name none, `provider/id`. Default: an Anthropic model when ANTHROPIC_API_KEY is set, else `scripted/default`.'),
+  CLOISTER_SOURCE_ROOTS: list(delimiter)
+    .default([])
+    .describe('Directories from which `source_repo_path` may copy, separated by colons. None by default.'),
+  CLOISTER_REPO_HOSTS: list(',')
+    .default(['github.com', 'gitlab.com', 'bitbucket.org'])
+    .describe('Hosts from which `repo_url` may clone.'),
+  CLOISTER_MODEL: z
+    .string()
+    .optional()
+    .describe(
+      'Model of sessions that name none, `provider/id`. Default: an Anthropic model when ANTHROPIC_API_KEY is set, else `scripted/default`.',
+    ),
   CLOISTER_SCRIPTS: absolutePath.optional().describe('Folder of scripts for the `scripted` provider.'),
   ANTHROPIC_API_KEY: z.string().min(1).optional().describe('Key of the Anthropic API.'),
   ANTHROPIC_BASE_URL: z.url().optional().describe('Another endpoint that speaks the Anthropic API.'),
   INVOCATION_STORE_BACKEND: z.enum(['sql', 'memory']).default('sql').describe('Where finished invocation records are kept.'),
   INVOCATION_STORE_TTL_SECONDS: count(1).default(86_400).describe('How long the `memory` backend keeps a record, in seconds.'),
   WORKSPACE_RATE_LIMIT_PER_MINUTE: count(0).default(600).describe('Invocations per session and minute. 0: no limit.'),
-  WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL: count(0).default(1200).describe('Invocations per principal and minute. 0: no limit.'),
+  WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL: count(0)
+    .default(1200)
+    .describe('Invocations per principal and minute. 0: no limit.'),
   WORKSPACE_MAX_CONCURRENCY_PER_SESSION: count(0).default(8).describe('Invocations of a session that run at once. 0: no limit.'),
-  WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION: count(1024).default(64 * 1024 * 1024).describe('A command that writes more, in bytes, is killed.'),
+  WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION: count(1024)
+    .default(64 * 1024 * 1024)
+    .describe('A command that writes more, in bytes, is killed.'),
   CLOISTER_MEMORY_MB: count(64).default(2048).describe('Memory of a sandbox, in MiB.'),
   CLOISTER_CPUS: z.coerce.number().min(0.1).default(2).describe('CPUs of a sandbox.'),
   CLOISTER_PIDS: count(16).default(512).describe('Processes and threads of a sandbox.'),
@@ -79,7 +118,12 @@ export class ConfigError extends Error {
   }
 }
 
-const SECRET_VARIABLES = new Set(['CLOISTER_ADMIN_PASSWORD', 'CLOISTER_JWT_SECRET', 'WORKSPACE_AUTH_SHARED_TOKEN', 'ANTHROPIC_API_KEY'])
+const SECRET_VARIABLES = new Set([
+  'CLOISTER_ADMIN_PASSWORD',
+  'CLOISTER_JWT_SECRET',
+  'WORKSPACE_AUTH_SHARED_TOKEN',
+  'ANTHROPIC_API_KEY',
+])
 
 /**
  * Parses the environment into a frozen Config. An empty value counts as absent.
@@ -106,7 +150,9 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     ARTIFACT_ROOT: parsed.ARTIFACT_ROOT ?? join(home, 'artifacts'),
   }
   if (config.CLOISTER_AUTH === 'payload' && !isLoopback(config.HOST))
-    throw new ConfigError(`CLOISTER_AUTH="payload": only with HOST on loopback (127.0.0.1, ::1, localhost), HOST is ${JSON.stringify(config.HOST)}`)
+    throw new ConfigError(
+      `CLOISTER_AUTH="payload": only with HOST on loopback (127.0.0.1, ::1, localhost), HOST is ${JSON.stringify(config.HOST)}`,
+    )
   if (config.CLOISTER_AUTH === 'trusted_headers' && !config.WORKSPACE_AUTH_SHARED_TOKEN)
     throw new ConfigError('CLOISTER_AUTH="trusted_headers": needs WORKSPACE_AUTH_SHARED_TOKEN, at least 16 characters')
   return Object.freeze(config)

@@ -10,7 +10,7 @@ import { type Config, ConfigError, loadConfig, prepareHome } from './config.ts'
 import { buildApp } from './http/app.ts'
 import { createLogger } from './http/logger.ts'
 import { Reconciler } from './operator/reconciler.ts'
-import { BuiltinPolicyEngine } from './policy/builtin-policy-engine.ts'
+import { RulePolicyEngine } from './policy/rule-policy-engine.ts'
 import { BubblewrapDriver } from './sandbox/bubblewrap/bubblewrap-driver.ts'
 import { closeInheritedDescriptors } from './sandbox/bubblewrap/inherited-descriptors.ts'
 import { ProcessDriver } from './sandbox/process/process-driver.ts'
@@ -81,18 +81,23 @@ export async function composeServer(config: Config): Promise<RunningServer> {
   const driver = makeDriver(config)
   const check = await driver.check()
   if (!check.usable) throw new Error(`the ${driver.kind} sandbox cannot be used here. ${explain(check)}`)
-  if (driver.kind === 'process') logger.warn('CLOISTER_SANDBOX=process: sessions are not isolated from this machine. For development only.')
+  if (driver.kind === 'process')
+    logger.warn('CLOISTER_SANDBOX=process: sessions are not isolated from this machine. For development only.')
 
   const store = await openSqliteStore(join(config.CLOISTER_HOME, 'cloister.db'))
   const invocationStore =
-    config.INVOCATION_STORE_BACKEND === 'memory' ? new MemoryInvocationStore({ ttlSeconds: config.INVOCATION_STORE_TTL_SECONDS }) : new SqlInvocationStore(store)
+    config.INVOCATION_STORE_BACKEND === 'memory'
+      ? new MemoryInvocationStore({ ttlSeconds: config.INVOCATION_STORE_TTL_SECONDS })
+      : new SqlInvocationStore(store)
   const artifacts = new LocalArtifactStore(config.ARTIFACT_ROOT)
   const eventLog = new EventLog(store, clock)
   const catalog = await loadCatalog()
-  const policy = new BuiltinPolicyEngine()
+  const policy = new RulePolicyEngine()
   const models = new ModelProviders({
     default_model: config.CLOISTER_MODEL ?? null,
-    anthropic: config.ANTHROPIC_API_KEY ? { api_key: config.ANTHROPIC_API_KEY, base_url: config.ANTHROPIC_BASE_URL ?? null } : null,
+    anthropic: config.ANTHROPIC_API_KEY
+      ? { api_key: config.ANTHROPIC_API_KEY, base_url: config.ANTHROPIC_BASE_URL ?? null }
+      : null,
     scripts_folder: config.CLOISTER_SCRIPTS ?? null,
   })
   models.resolve(null)
@@ -123,8 +128,8 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     policy,
     sandboxes,
     quota: new Quota({
-      perSessionPerMinute: config.WORKSPACE_RATE_LIMIT_PER_MINUTE,
-      perPrincipalPerMinute: config.WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL,
+      perMinutePerSession: config.WORKSPACE_RATE_LIMIT_PER_MINUTE,
+      perMinutePerPrincipal: config.WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL,
       concurrentPerSession: config.WORKSPACE_MAX_CONCURRENCY_PER_SESSION,
     }),
     maxOutputBytes: config.WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION,
@@ -246,11 +251,15 @@ function explain(check: DriverCheck): string {
 /** On the first start. The generated password is printed once, and left for the CLI in a file that only this user reads. */
 async function ensureAdmin(auth: AuthService, config: Config): Promise<void> {
   const file = join(config.CLOISTER_HOME, ADMIN_PASSWORD_FILE)
-  const { created, generatedPassword } = await auth.ensureAdmin(config.CLOISTER_ADMIN_PASSWORD ? { password: config.CLOISTER_ADMIN_PASSWORD } : {})
+  const { created, generatedPassword } = await auth.ensureAdmin(
+    config.CLOISTER_ADMIN_PASSWORD ? { password: config.CLOISTER_ADMIN_PASSWORD } : {},
+  )
   if (!created || generatedPassword === undefined) return
   rmSync(file, { force: true })
   writeFileSync(file, `${generatedPassword}\n`, { mode: 0o600, flag: 'wx' })
-  process.stdout.write(`First start: user "admin", password ${generatedPassword}\nIt is shown only now, and kept in ${file} until you change it.\n`)
+  process.stdout.write(
+    `First start: user "admin", password ${generatedPassword}\nIt is shown only now, and kept in ${file} until you change it.\n`,
+  )
 }
 
 /** The second signal must not stop a server that stops already. */

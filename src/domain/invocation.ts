@@ -1,4 +1,4 @@
-import { CloisterError, type ApiErrorCode, type ToolErrorCode } from './errors.ts'
+import { type ApiErrorCode, CloisterError, type ToolErrorCode } from './errors.ts'
 import type { Actor } from './principal.ts'
 
 export const INVOCATION_STATUSES = ['pending_approval', 'running', 'succeeded', 'failed', 'denied'] as const

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { approvalDue, delayUntil, sessionDue } from './lifecycle.ts'
 import type { Approval } from './approval.ts'
+import { approvalDue, delayUntil, sessionDue } from './lifecycle.ts'
 import { sampleSession } from './session.sample.ts'
 
 const NOW = Date.parse('2026-01-01T12:00:00.000Z')

@@ -28,8 +28,10 @@ export function refuseSecrets(secrets: Record<string, string>): { name: string; 
   const entries = Object.entries(secrets)
   if (entries.length > SECRET_COUNT) return { name: '', reason: `at most ${SECRET_COUNT} secrets` }
   for (const [name, value] of entries) {
-    if (!NAME.test(name) || name.length > 128) return { name, reason: 'a secret\'s name must match [A-Za-z_][A-Za-z0-9_]*, at most 128 characters' }
-    if (REFUSED.some((pattern) => pattern.test(name))) return { name, reason: `${name} steers programs and cannot be a secret's name` }
+    if (!NAME.test(name) || name.length > 128)
+      return { name, reason: "a secret's name must match [A-Za-z_][A-Za-z0-9_]*, at most 128 characters" }
+    if (REFUSED.some((pattern) => pattern.test(name)))
+      return { name, reason: `${name} steers programs and cannot be a secret's name` }
     if (value.includes('\0')) return { name, reason: 'a secret must not hold a NUL byte' }
     if (Buffer.byteLength(value) > SECRET_BYTES) return { name, reason: `a secret is at most ${SECRET_BYTES} bytes` }
   }

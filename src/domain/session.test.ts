@@ -1,18 +1,67 @@
 import { expect, it } from 'vitest'
 import { CloisterError } from './errors.ts'
-import { admits, nextState, SESSION_STATES, type SessionAction, type SessionState } from './session.ts'
 import { sampleSession } from './session.sample.ts'
+import { admits, nextState, SESSION_STATES, type SessionAction, type SessionState } from './session.ts'
 
 /** The whole table: a state or the code of the refusal, for each action and state. */
 const TABLE: Record<SessionAction, Record<SessionState, string>> = {
-  initialized: { initializing: 'idle', idle: 'conflict', busy: 'conflict', closed: 'session_closed', error: 'conflict', deleted: 'not_found' },
-  initialization_failed: { initializing: 'error', idle: 'conflict', busy: 'conflict', closed: 'session_closed', error: 'conflict', deleted: 'not_found' },
-  reinitialize: { initializing: 'conflict', idle: 'initializing', busy: 'conflict', closed: 'session_closed', error: 'conflict', deleted: 'not_found' },
-  turn_started: { initializing: 'conflict', idle: 'busy', busy: 'conflict', closed: 'session_closed', error: 'conflict', deleted: 'not_found' },
-  turn_ended: { initializing: 'conflict', idle: 'conflict', busy: 'idle', closed: 'session_closed', error: 'conflict', deleted: 'not_found' },
+  initialized: {
+    initializing: 'idle',
+    idle: 'conflict',
+    busy: 'conflict',
+    closed: 'session_closed',
+    error: 'conflict',
+    deleted: 'not_found',
+  },
+  initialization_failed: {
+    initializing: 'error',
+    idle: 'conflict',
+    busy: 'conflict',
+    closed: 'session_closed',
+    error: 'conflict',
+    deleted: 'not_found',
+  },
+  reinitialize: {
+    initializing: 'conflict',
+    idle: 'initializing',
+    busy: 'conflict',
+    closed: 'session_closed',
+    error: 'conflict',
+    deleted: 'not_found',
+  },
+  turn_started: {
+    initializing: 'conflict',
+    idle: 'busy',
+    busy: 'conflict',
+    closed: 'session_closed',
+    error: 'conflict',
+    deleted: 'not_found',
+  },
+  turn_ended: {
+    initializing: 'conflict',
+    idle: 'conflict',
+    busy: 'idle',
+    closed: 'session_closed',
+    error: 'conflict',
+    deleted: 'not_found',
+  },
   close: { initializing: 'closed', idle: 'closed', busy: 'closed', closed: 'conflict', error: 'closed', deleted: 'not_found' },
-  restore: { initializing: 'conflict', idle: 'conflict', busy: 'conflict', closed: 'initializing', error: 'initializing', deleted: 'not_found' },
-  delete: { initializing: 'deleted', idle: 'deleted', busy: 'deleted', closed: 'deleted', error: 'deleted', deleted: 'not_found' },
+  restore: {
+    initializing: 'conflict',
+    idle: 'conflict',
+    busy: 'conflict',
+    closed: 'initializing',
+    error: 'initializing',
+    deleted: 'not_found',
+  },
+  delete: {
+    initializing: 'deleted',
+    idle: 'deleted',
+    busy: 'deleted',
+    closed: 'deleted',
+    error: 'deleted',
+    deleted: 'not_found',
+  },
 }
 
 const cells = Object.entries(TABLE).flatMap(([action, row]) =>

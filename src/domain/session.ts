@@ -1,4 +1,4 @@
-import { CloisterError, errors } from './errors.ts'
+import { type CloisterError, errors } from './errors.ts'
 import type { Principal } from './principal.ts'
 
 export const SESSION_STATES = ['initializing', 'idle', 'busy', 'closed', 'error', 'deleted'] as const
@@ -134,9 +134,12 @@ export function admits(session: Session, what: 'invoke' | 'message'): CloisterEr
     case 'closed':
       return errors.sessionClosed('closed')
     case 'error':
-      return errors.conflict(`the session is in error: ${session.state_reason ?? 'no reason recorded'}. Restore it to try again`, {
-        state: 'error',
-      })
+      return errors.conflict(
+        `the session is in error: ${session.state_reason ?? 'no reason recorded'}. Restore it to try again`,
+        {
+          state: 'error',
+        },
+      )
     case 'deleted':
       return errors.notFound('session')
   }

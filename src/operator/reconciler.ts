@@ -95,7 +95,9 @@ export class Reconciler {
       else if (action === 'discard_sandbox') await sandboxes.stop(session.id, reason)
       else if (!sandboxes.isInitializing(session.id))
         // Not awaited: a setup may take minutes. It reports its outcome in the session's state.
-        sandboxes.initialize(session.id).catch((error: unknown) => logger.info({ err: error, session_id: session.id }, 'initialization failed'))
+        sandboxes
+          .initialize(session.id)
+          .catch((error: unknown) => logger.info({ err: error, session_id: session.id }, 'initialization failed'))
     } catch (error) {
       logger.error({ err: error, session_id: session.id, action }, 'the operator could not act')
     }

@@ -1,9 +1,9 @@
 import type { Approval, ApprovalStatus } from '../domain/approval.ts'
-import type { Invocation, InvocationStatus, LogLine, Artifact } from '../domain/invocation.ts'
+import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/invocation.ts'
 import type { Message } from '../domain/message.ts'
 import type { Caller } from '../domain/principal.ts'
 import type { Redactor } from '../domain/redaction.ts'
-import type { Session, SessionState, IsolationLevel, Limits } from '../domain/session.ts'
+import type { IsolationLevel, Limits, Session, SessionState } from '../domain/session.ts'
 import type { ToolMetadata } from '../domain/tool.ts'
 import type { FileEntry } from '../host/wire.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
@@ -46,7 +46,12 @@ export interface Invocations {
   /** Resolves when the invocation is not running or pending any more (or at once if it is not open). */
   settled(invocationId: string, signal?: AbortSignal): Promise<Invocation>
   get(caller: Caller, id: string): Promise<Invocation>
-  list(caller: Caller, sessionId: string, filter: { tool?: string; status?: InvocationStatus }, page: PageRequest): Promise<Page<Invocation>>
+  list(
+    caller: Caller,
+    sessionId: string,
+    filter: { tool?: string; status?: InvocationStatus },
+    page: PageRequest,
+  ): Promise<Page<Invocation>>
   logs(caller: Caller, id: string): Promise<LogLine[]>
   artifacts(caller: Caller, id: string): Promise<Artifact[]>
   artifact(caller: Caller, id: string, artifactId: string): Promise<{ artifact: Artifact; content: NodeJS.ReadableStream }>
@@ -68,7 +73,10 @@ export interface Invocations {
   recordSystem(
     session: Session,
     toolName: 'session.setup' | 'session.clone' | 'session.copy_source',
-    run: (io: { invocationId: string; output: (channel: 'stdout' | 'stderr', chunk: Buffer) => void }) => Promise<{ exit_code: number | null; output: Record<string, unknown> }>,
+    run: (io: {
+      invocationId: string
+      output: (channel: 'stdout' | 'stderr', chunk: Buffer) => void
+    }) => Promise<{ exit_code: number | null; output: Record<string, unknown> }>,
   ): Promise<Invocation>
   /** Lets what runs go on in the sandboxes (they are resumed by the next server); resolves when nothing of ours is half written. */
   stop(): Promise<void>
@@ -127,15 +135,16 @@ export interface Sessions {
   /** `warnings`: such as secrets too short to be redacted. */
   create(caller: Caller, request: CreateSession): Promise<{ session: Session; warnings: string[] }>
   get(caller: Caller, id: string, options?: { deleted?: boolean }): Promise<Session>
-  list(
-    caller: Caller,
-    filter: { owner?: string; state?: SessionState; q?: string },
-    page: PageRequest,
-  ): Promise<Page<Session>>
+  list(caller: Caller, filter: { owner?: string; state?: SessionState; q?: string }, page: PageRequest): Promise<Page<Session>>
   update(
     caller: Caller,
     id: string,
-    fields: { name?: string; metadata?: Record<string, string>; idle_timeout_seconds?: number; expires_in_seconds?: number | null },
+    fields: {
+      name?: string
+      metadata?: Record<string, string>
+      idle_timeout_seconds?: number
+      expires_in_seconds?: number | null
+    },
   ): Promise<Session>
   close(caller: Caller, id: string, reason?: string): Promise<Session>
   restore(caller: Caller, id: string): Promise<Session>

@@ -8,9 +8,9 @@ import { errors, ToolError } from '../domain/errors.ts'
 import type { Invocation } from '../domain/invocation.ts'
 import { WORKSPACE } from '../domain/path.ts'
 import type { Session } from '../domain/session.ts'
-import { HostError } from '../sandbox/sandbox-errors.ts'
-import type { VolumeStore } from '../sandbox/sandbox-driver.ts'
 import type { ExecResult, Sandbox } from '../sandbox/sandbox.ts'
+import type { VolumeStore } from '../sandbox/sandbox-driver.ts'
+import { HostError } from '../sandbox/sandbox-errors.ts'
 import type { Invocations } from './contracts.ts'
 
 /** Setup, clone and copy may take this long. */
@@ -35,7 +35,10 @@ export function hasRepository(session: Pick<Session, 'repo_url' | 'source_repo_p
 }
 
 /** Where a session's instructions and setup script lie in its volume. */
-export function sessionFile(session: Pick<Session, 'repo_url' | 'source_repo_path'>, name: 'instructions.md' | 'setup.sh'): string {
+export function sessionFile(
+  session: Pick<Session, 'repo_url' | 'source_repo_path'>,
+  name: 'instructions.md' | 'setup.sh',
+): string {
   return hasRepository(session) ? `${WORKSPACE}/.cloister/${name}` : `${WORKSPACE}/${name}`
 }
 
@@ -81,10 +84,14 @@ export class Provisioner {
     if (url.username || url.password)
       throw errors.invalidArgument('repo_url must not hold credentials: name a secret in repo_auth_secret')
     const listed = this.#deps.repoHosts.some((entry) =>
-      entry.includes('://') ? URL.canParse(entry) && new URL(entry).origin === url.origin : url.protocol === 'https:' && entry.toLowerCase() === url.host,
+      entry.includes('://')
+        ? URL.canParse(entry) && new URL(entry).origin === url.origin
+        : url.protocol === 'https:' && entry.toLowerCase() === url.host,
     )
     if (!listed)
-      throw errors.invalidArgument(`repo_url must be https, from a host in CLOISTER_REPO_HOSTS (${this.#deps.repoHosts.join(', ') || 'none'})`)
+      throw errors.invalidArgument(
+        `repo_url must be https, from a host in CLOISTER_REPO_HOSTS (${this.#deps.repoHosts.join(', ') || 'none'})`,
+      )
     return url
   }
 
@@ -93,10 +100,17 @@ export class Provisioner {
     const url = this.admitRepository(session.repo_url as string)
     const pinned = await this.#pinAddress(url)
     const token = session.repo_auth_secret === null ? null : secrets[session.repo_auth_secret]
-    if (token === undefined) throw errors.invalidArgument(`repo_auth_secret names ${session.repo_auth_secret}, which is none of the session's secrets`)
+    if (token === undefined)
+      throw errors.invalidArgument(`repo_auth_secret names ${session.repo_auth_secret}, which is none of the session's secrets`)
     const git = [
       'git',
-      ...['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'submodule.recurse=false', 'http.followRedirects=false', 'core.symlinks=true'].flatMap(config),
+      ...[
+        'core.hooksPath=/dev/null',
+        'core.fsmonitor=false',
+        'submodule.recurse=false',
+        'http.followRedirects=false',
+        'core.symlinks=true',
+      ].flatMap(config),
       ...(pinned ? config(`http.curloptResolve=${pinned}`) : []),
     ]
     const env = {
@@ -176,7 +190,8 @@ export class Provisioner {
   async #prepareRepository(sandbox: Sandbox, sessionId: string): Promise<void> {
     const git = await sandbox.stat({ path: `${WORKSPACE}/.git`, roots: [WORKSPACE] })
     if (!git) return
-    if (git.type !== 'dir') throw errors.conflict('the repository\'s .git is not a plain directory (a worktree or a submodule): clone it instead')
+    if (git.type !== 'dir')
+      throw errors.conflict("the repository's .git is not a plain directory (a worktree or a submodule): clone it instead")
     // By a command, because no file request writes under .git.
     const result = await sandbox.exec({
       id: `exclude-${sessionId}`,
@@ -187,7 +202,8 @@ export class Provisioner {
       timeout_ms: 10_000,
       max_output_bytes: 64 * 1024,
     })
-    if (result.exit_code !== 0) throw errors.conflict(`the repository's .git/info/exclude could not be written: ${result.stderr.toString().trim()}`)
+    if (result.exit_code !== 0)
+      throw errors.conflict(`the repository's .git/info/exclude could not be written: ${result.stderr.toString().trim()}`)
   }
 
   /** Runs commands one after the other as one recorded invocation; the first that fails ends it. */
@@ -219,10 +235,14 @@ export class Provisioner {
         )
         if (result.exit_code !== 0) {
           failures.push(result)
-          throw new ToolError(result.timed_out ? 'timeout' : result.output_limited ? 'output_too_large' : 'execution_failed', `${argv[0]} failed`, {
-            output: { ...output, exit_code: result.exit_code },
-            exitCode: result.exit_code ?? undefined,
-          })
+          throw new ToolError(
+            result.timed_out ? 'timeout' : result.output_limited ? 'output_too_large' : 'execution_failed',
+            `${argv[0]} failed`,
+            {
+              output: { ...output, exit_code: result.exit_code },
+              exitCode: result.exit_code ?? undefined,
+            },
+          )
         }
       }
       return { exit_code: 0, output: { ...output, exit_code: 0 } }
@@ -235,7 +255,10 @@ export class Provisioner {
   /** The address that git must use, so that a name cannot lead to another one between our check and its look-up. */
   async #pinAddress(url: URL): Promise<string | null> {
     // An entry with its scheme was listed by an administrator for just that origin, loopback and private ones included.
-    if (this.#deps.repoHosts.some((entry) => entry.includes('://') && URL.canParse(entry) && new URL(entry).origin === url.origin)) return null
+    if (
+      this.#deps.repoHosts.some((entry) => entry.includes('://') && URL.canParse(entry) && new URL(entry).origin === url.origin)
+    )
+      return null
     const hostname = url.hostname.replace(/^\[|\]$/g, '')
     const addresses = isIP(hostname) ? [{ address: hostname }] : await lookup(hostname, { all: true }).catch(() => [])
     if (addresses.length === 0) throw errors.conflict(`the host ${hostname} could not be resolved`)
@@ -265,7 +288,20 @@ function config(setting: string): string[] {
 function checkoutCommands(git: string[], url: string, ref: string | null): string[][] {
   const shallow = ['--depth=1', '--no-tags', '--no-recurse-submodules']
   if (ref === null || !/^[0-9a-f]{40}$/.test(ref))
-    return [[...git, 'clone', '--quiet', ...shallow, '--single-branch', '--template=', ...(ref === null ? [] : [`--branch=${ref}`]), '--', url, '.']]
+    return [
+      [
+        ...git,
+        'clone',
+        '--quiet',
+        ...shallow,
+        '--single-branch',
+        '--template=',
+        ...(ref === null ? [] : [`--branch=${ref}`]),
+        '--',
+        url,
+        '.',
+      ],
+    ]
   return [
     [...git, 'init', '--quiet', '--template=', '.'],
     [...git, 'remote', 'add', '--', 'origin', url],
@@ -275,7 +311,8 @@ function checkoutCommands(git: string[], url: string, ref: string | null): strin
 }
 
 function describeFailure(name: string, failure: ExecResult | null, record: Invocation): string {
-  const step = { 'session.setup': 'setup', 'session.clone': 'the clone', 'session.copy_source': 'the copy of the source' }[name] ?? name
+  const step =
+    { 'session.setup': 'setup', 'session.clone': 'the clone', 'session.copy_source': 'the copy of the source' }[name] ?? name
   if (!failure) return `${step} did not end: ${record.error?.message ?? record.status}`
   const why = failure.timed_out
     ? 'ran into its deadline'
@@ -296,10 +333,14 @@ function archiveOf(source: string): { stream: NodeJS.ReadableStream; done: Promi
     cwd: source,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const tar = spawn('tar', ['--create', '--file=-', '--no-recursion', '--null', '--verbatim-files-from', '--files-from=-', '--mode=a-s'], {
-    cwd: source,
-    stdio: [find.stdout, 'pipe', 'pipe'],
-  })
+  const tar = spawn(
+    'tar',
+    ['--create', '--file=-', '--no-recursion', '--null', '--verbatim-files-from', '--files-from=-', '--mode=a-s'],
+    {
+      cwd: source,
+      stdio: [find.stdout, 'pipe', 'pipe'],
+    },
+  )
   // A file that vanished while it was read is no reason to fail (tar: 1).
   const done = Promise.all([ended(find, [0, 1]), ended(tar, [0, 1])]).then(() => undefined)
   done.catch(() => undefined)

@@ -3,8 +3,8 @@ import { CloisterError, errors } from '../domain/errors.ts'
 import { SYSTEM } from '../domain/principal.ts'
 import { makeRedactor, type Redactor } from '../domain/redaction.ts'
 import { nextState, type SandboxRecord, type Session } from '../domain/session.ts'
-import type { SandboxDriver, SandboxSpec } from '../sandbox/sandbox-driver.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
+import type { SandboxDriver, SandboxSpec } from '../sandbox/sandbox-driver.ts'
 import type { Store } from '../store/store.ts'
 import type { Sandboxes } from './contracts.ts'
 import type { EventLog } from './event-log.ts'
@@ -266,7 +266,11 @@ export class SandboxService implements Sandboxes {
     })
   }
 
-  async #transition(session: Session, action: 'initialized' | 'initialization_failed' | 'reinitialize', reason: string | null): Promise<void> {
+  async #transition(
+    session: Session,
+    action: 'initialized' | 'initialization_failed' | 'reinitialize',
+    reason: string | null,
+  ): Promise<void> {
     await this.#deps.eventLog.transaction(async (tx, emit) => {
       const now = await tx.sessions.get(session.id)
       const state = nextState(now?.state ?? 'deleted', action)

@@ -3,7 +3,16 @@ import type { Logger } from 'pino'
 import { CloisterError, errors } from '../domain/errors.ts'
 import { newId, SESSION_ID } from '../domain/ids.ts'
 import { inGitDirectory, isUnder, resolvePath, WORKSPACE } from '../domain/path.ts'
-import { actorOf, type Caller, owns, type Permission, permissionsOf, type Principal, principalKey, TOOL_ROLES } from '../domain/principal.ts'
+import {
+  actorOf,
+  type Caller,
+  owns,
+  type Permission,
+  type Principal,
+  permissionsOf,
+  principalKey,
+  TOOL_ROLES,
+} from '../domain/principal.ts'
 import { refuseSecrets, secretWarnings } from '../domain/secret-names.ts'
 import { ISOLATION_LEVELS, type Limits, nextState, type Session, type SessionAction } from '../domain/session.ts'
 import type { DriverCheck, VolumeStore } from '../sandbox/sandbox-driver.ts'
@@ -103,7 +112,11 @@ export class SessionService implements Sessions {
     return session
   }
 
-  async list(caller: Caller, filter: { owner?: string; state?: Session['state']; q?: string }, page: PageRequest): Promise<Page<Session>> {
+  async list(
+    caller: Caller,
+    filter: { owner?: string; state?: Session['state']; q?: string },
+    page: PageRequest,
+  ): Promise<Page<Session>> {
     requirePermission(caller, 'session:list')
     const { owner, ...rest } = filter
     if (caller.kind !== 'user') throw errors.permissionDenied('session:list')
@@ -123,7 +136,10 @@ export class SessionService implements Sessions {
       ...rest,
       ...(expires_in_seconds === undefined
         ? {}
-        : { expires_at: expires_in_seconds === null ? null : new Date(clock().getTime() + expires_in_seconds * 1000).toISOString() }),
+        : {
+            expires_at:
+              expires_in_seconds === null ? null : new Date(clock().getTime() + expires_in_seconds * 1000).toISOString(),
+          }),
     }
     await eventLog.transaction(async (tx, emit) => {
       const now = await tx.sessions.get(id)
@@ -147,8 +163,14 @@ export class SessionService implements Sessions {
     requirePermission(caller, 'session:restore')
     const { store, sandboxes } = this.#deps
     const session = await this.#transition(caller, id, 'restore', null)
-    const initialized = needsInitialization(session) ? sandboxes.initialize(id) : this.#transition(caller, id, 'initialized', null)
-    if (session.has_setup || session.repo_url !== null) this.#report(id, initialized.then(() => this.#deps.turns.kick(id)))
+    const initialized = needsInitialization(session)
+      ? sandboxes.initialize(id)
+      : this.#transition(caller, id, 'initialized', null)
+    if (session.has_setup || session.repo_url !== null)
+      this.#report(
+        id,
+        initialized.then(() => this.#deps.turns.kick(id)),
+      )
     else await initialized.then(() => this.#deps.turns.kick(id))
     return (await store.sessions.get(id)) as Session
   }
@@ -190,7 +212,11 @@ export class SessionService implements Sessions {
         closed_at: state === 'closed' ? at : state === 'deleted' ? session.closed_at : null,
       }
       await tx.sessions.update(id, fields)
-      await emit(id, state === 'deleted' ? 'session.deleted' : 'session.state_changed', actorOf(caller), { from: session.state, to: state, reason })
+      await emit(id, state === 'deleted' ? 'session.deleted' : 'session.state_changed', actorOf(caller), {
+        from: session.state,
+        to: state,
+        reason,
+      })
       return { ...session, ...fields }
     })
   }
@@ -205,12 +231,14 @@ export class SessionService implements Sessions {
     const secrets = request.secrets ?? {}
     const refused = refuseSecrets(secrets)
     if (refused) throw invalid(`secrets.${refused.name}`, refused.reason)
-    if (request.source_repo_path !== undefined && request.repo_url !== undefined) throw invalid('repo_url', 'give source_repo_path or repo_url, not both')
+    if (request.source_repo_path !== undefined && request.repo_url !== undefined)
+      throw invalid('repo_url', 'give source_repo_path or repo_url, not both')
     if (request.repo_url === undefined && (request.repo_ref !== undefined || request.repo_auth_secret !== undefined))
       throw invalid('repo_url', 'repo_ref and repo_auth_secret need it')
     if (request.repo_auth_secret !== undefined && !(request.repo_auth_secret in secrets))
       throw invalid('repo_auth_secret', 'must be the name of one of the secrets')
-    if (request.repo_ref !== undefined && !GIT_REF.test(request.repo_ref)) throw invalid('repo_ref', 'must be a branch, a tag or a commit')
+    if (request.repo_ref !== undefined && !GIT_REF.test(request.repo_ref))
+      throw invalid('repo_ref', 'must be a branch, a tag or a commit')
     if (request.model !== undefined) resolveModel(request.model)
     const allowedPaths = request.allowed_paths ?? ['.']
     checkAllowedPaths(allowedPaths)
@@ -252,7 +280,10 @@ export class SessionService implements Sessions {
       idle_timeout_seconds: request.idle_timeout_seconds ?? idleTimeoutSeconds,
       created_at: at,
       last_activity_at: at,
-      expires_at: request.expires_in_seconds === undefined ? null : new Date(clock().getTime() + request.expires_in_seconds * 1000).toISOString(),
+      expires_at:
+        request.expires_in_seconds === undefined
+          ? null
+          : new Date(clock().getTime() + request.expires_in_seconds * 1000).toISOString(),
       closed_at: null,
     }
     return needsInitialization(session) ? { ...session, state: 'initializing' } : session
@@ -260,8 +291,10 @@ export class SessionService implements Sessions {
 
   #admitNetwork(caller: Extract<Caller, { kind: 'user' }>, network: Session['network'] | undefined): Session['network'] {
     if (network !== 'host') return 'none'
-    if (!this.#deps.allowHostNetwork) throw invalid('network', '"host" is not offered by this server (CLOISTER_ALLOW_HOST_NETWORK)')
-    if (!caller.admin) throw errors.permissionDenied('network:host', 'only an admin may create a session on the machine\'s network')
+    if (!this.#deps.allowHostNetwork)
+      throw invalid('network', '"host" is not offered by this server (CLOISTER_ALLOW_HOST_NETWORK)')
+    if (!caller.admin)
+      throw errors.permissionDenied('network:host', "only an admin may create a session on the machine's network")
     return 'host'
   }
 
@@ -269,7 +302,8 @@ export class SessionService implements Sessions {
     const limits = { ...this.#deps.limits, ...asked }
     if (!caller.admin)
       for (const name of ['memory_mb', 'cpus', 'pids'] as const)
-        if (limits[name] > this.#deps.limits[name]) throw invalid(`limits.${name}`, `at most ${this.#deps.limits[name]} on this server`)
+        if (limits[name] > this.#deps.limits[name])
+          throw invalid(`limits.${name}`, `at most ${this.#deps.limits[name]} on this server`)
     return limits
   }
 
@@ -331,7 +365,10 @@ function admitPrincipal(caller: Extract<Caller, { kind: 'user' }>, asked: Create
   const roles = named.roles ?? caller.tool_roles.filter((role) => role === TOOL_ROLES[0])
   const excess = roles.filter((role) => !caller.tool_roles.includes(role))
   if (excess.length > 0)
-    throw errors.permissionDenied('session:create', `principal.roles goes beyond your tool roles (${caller.tool_roles.join(', ') || 'none'}): ${excess.join(', ')}`)
+    throw errors.permissionDenied(
+      'session:create',
+      `principal.roles goes beyond your tool roles (${caller.tool_roles.join(', ') || 'none'}): ${excess.join(', ')}`,
+    )
   return { tenant_id: named.tenant_id, actor_id: named.actor_id, roles }
 }
 
@@ -340,7 +377,8 @@ function checkAllowedPaths(paths: string[]): void {
   for (const path of paths) {
     const verdict = resolvePath(path)
     if (!verdict.ok) throw invalid('allowed_paths', verdict.reason)
-    if (!isUnder(verdict.path, WORKSPACE)) throw invalid('allowed_paths', `${JSON.stringify(path)} is not in ${WORKSPACE}; /session/data is always allowed`)
+    if (!isUnder(verdict.path, WORKSPACE))
+      throw invalid('allowed_paths', `${JSON.stringify(path)} is not in ${WORKSPACE}; /session/data is always allowed`)
     if (inGitDirectory(verdict.path)) throw invalid('allowed_paths', '.git belongs to git')
   }
 }
@@ -348,5 +386,7 @@ function checkAllowedPaths(paths: string[]): void {
 function ownerFilter(owner: string | undefined): { owner?: Session['owner']; owner_actor_id?: string } {
   if (owner === undefined) return {}
   const slash = owner.indexOf('/')
-  return slash === -1 ? { owner_actor_id: owner } : { owner: { tenant_id: owner.slice(0, slash), actor_id: owner.slice(slash + 1) } }
+  return slash === -1
+    ? { owner_actor_id: owner }
+    : { owner: { tenant_id: owner.slice(0, slash), actor_id: owner.slice(slash + 1) } }
 }

@@ -13,7 +13,9 @@ let outside: string
 
 beforeAll(async () => {
   outside = mkdtempSync(join(tmpdir(), 'cloister-outside-'))
-  server = await ServerProcess.start({ env: { WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION: String(8 * 1024 * 1024), CANARY: 'canary-in-the-servers-environment' } })
+  server = await ServerProcess.start({
+    env: { WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION: String(8 * 1024 * 1024), CANARY: 'canary-in-the-servers-environment' },
+  })
 })
 afterAll(async () => {
   await server.destroy()
@@ -23,7 +25,14 @@ afterAll(async () => {
 const script = (...lines: string[]) => ['#!/bin/bash', ...lines, ''].join('\n')
 /** A project whose `npm test` runs a shell script: how hostile code of a repository gets to run. */
 const project = (...lines: string[]) =>
-  script("cat > package.json <<'END'", JSON.stringify({ name: 'x', scripts: { test: 'bash ./attack.sh' } }), 'END', "cat > attack.sh <<'END_OF_ATTACK'", ...lines, 'END_OF_ATTACK')
+  script(
+    "cat > package.json <<'END'",
+    JSON.stringify({ name: 'x', scripts: { test: 'bash ./attack.sh' } }),
+    'END',
+    "cat > attack.sh <<'END_OF_ATTACK'",
+    ...lines,
+    'END_OF_ATTACK',
+  )
 const patch = (...lines: string[]) => [...lines, ''].join('\n')
 
 describe('paths', () => {
@@ -153,10 +162,23 @@ it.each([
   ['core.hooksPath', ['mkdir hooks; cp evil.sh hooks/post-index-change; git config core.hooksPath "$PWD/hooks"']],
   ['diff.external', ['git config diff.external "$PWD/evil.sh"']],
   ['a textconv driver', ['echo "*.txt diff=evil" > .gitattributes; git config diff.evil.textconv "$PWD/evil.sh"']],
-  ['a clean filter', ['echo "*.txt filter=evil" > .gitattributes; git config filter.evil.clean "$PWD/evil.sh"; git config filter.evil.smudge "$PWD/evil.sh"']],
-  ['a process filter', ['echo "*.txt filter=evil" > .gitattributes; git config filter.evil.process "$PWD/evil.sh"; git config filter.evil.required true']],
+  [
+    'a clean filter',
+    [
+      'echo "*.txt filter=evil" > .gitattributes; git config filter.evil.clean "$PWD/evil.sh"; git config filter.evil.smudge "$PWD/evil.sh"',
+    ],
+  ],
+  [
+    'a process filter',
+    [
+      'echo "*.txt filter=evil" > .gitattributes; git config filter.evil.process "$PWD/evil.sh"; git config filter.evil.required true',
+    ],
+  ],
   ['core.worktree', ['git config core.worktree /session/secrets']],
-  ['an included file', ['printf "[core]\\n\\tfsmonitor = %s/evil.sh\\n" "$PWD" > included; git config include.path "$PWD/included"']],
+  [
+    'an included file',
+    ['printf "[core]\\n\\tfsmonitor = %s/evil.sh\\n" "$PWD" > included; git config include.path "$PWD/included"'],
+  ],
   ['core.pager', ['git config core.pager "$PWD/evil.sh"; git config pager.diff true']],
 ] as const)('git: %s of the repository does not run', async (_name, lines) => {
   const { id, state, state_reason } = await server.session({
@@ -172,7 +194,12 @@ it.each([
   expect([state, state_reason]).toEqual(['idle', null])
   const status = await server.invoke(id, 'git.status', {})
   const diff = await server.invoke(id, 'git.diff', {})
-  const applied = await server.invoke(id, 'git.apply_patch', { patch: patch('--- a/file.txt', '+++ b/file.txt', '@@ -1 +1 @@', '-two', '+three') }, { approved: true })
+  const applied = await server.invoke(
+    id,
+    'git.apply_patch',
+    { patch: patch('--- a/file.txt', '+++ b/file.txt', '@@ -1 +1 @@', '-two', '+three') },
+    { approved: true },
+  )
   expect([status.status, diff.status, applied.status]).toEqual([200, 200, 200])
   expect(status.body.invocation).toMatchObject({ status: 'succeeded' })
   expect(status.body.invocation.output.status).toContain('file.txt')
@@ -190,8 +217,22 @@ it('a patch that renames, copies or links out of the allowed paths changes nothi
     patch('diff --git a/src/a.txt b/lib/a.txt', 'similarity index 100%', 'rename from src/a.txt', 'rename to lib/a.txt'),
     patch('diff --git a/lib/b.txt b/src/b.txt', 'similarity index 100%', 'copy from lib/b.txt', 'copy to src/b.txt'),
     patch('diff --git a/lib/b.txt b/lib/b.txt', 'old mode 100644', 'new mode 100755'),
-    patch('diff --git a/lib/b.txt b/lib/b.txt', 'deleted file mode 100644', '--- a/lib/b.txt', '+++ /dev/null', '@@ -1 +0,0 @@', '-b'),
-    patch('diff --git "a/src/../lib/c" "b/src/../lib/c"', 'new file mode 100644', '--- /dev/null', '+++ "b/src/../lib/c"', '@@ -0,0 +1 @@', '+c'),
+    patch(
+      'diff --git a/lib/b.txt b/lib/b.txt',
+      'deleted file mode 100644',
+      '--- a/lib/b.txt',
+      '+++ /dev/null',
+      '@@ -1 +0,0 @@',
+      '-b',
+    ),
+    patch(
+      'diff --git "a/src/../lib/c" "b/src/../lib/c"',
+      'new file mode 100644',
+      '--- /dev/null',
+      '+++ "b/src/../lib/c"',
+      '@@ -0,0 +1 @@',
+      '+c',
+    ),
   ]
   for (const attempt of attempts) {
     const answer = await server.invoke(id, 'git.apply_patch', { patch: attempt }, { approved: true })
@@ -204,7 +245,10 @@ it('a patch that renames, copies or links out of the allowed paths changes nothi
 })
 
 it("inside, there is no server's environment, database, other volume, shadow, or loopback", async () => {
-  const other = await server.session({ secrets: { OTHER: 'the-other-sessions-secret' }, setup: script('echo other-sessions-file > here.txt') })
+  const other = await server.session({
+    secrets: { OTHER: 'the-other-sessions-secret' },
+    setup: script('echo other-sessions-file > here.txt'),
+  })
   expect(other.state).toBe('idle')
   let connections = 0
   const listener = createServer((socket) => {
@@ -231,9 +275,20 @@ it("inside, there is no server's environment, database, other volume, shadow, or
   })
   listener.close()
   expect([state, state_reason]).toEqual(['idle', null])
-  const report = (await server.invoke(id, 'fs.read', { path: '/session/data/report.txt', max_bytes: 1_048_576 })).body.invocation.output.content
+  const report = (await server.invoke(id, 'fs.read', { path: '/session/data/report.txt', max_bytes: 1_048_576 })).body.invocation
+    .output.content
   expect(report).toContain('/etc/shadow')
-  for (const leak of [/canary-in-the-servers-environment/, /correct horse/, /the-other-sessions-secret/, /other-sessions-file/, /SQLite format/, /root:[$*!]/, /REACHED/, /WROTE-CORE-PATTERN/, /NEW-USER-NAMESPACE/])
+  for (const leak of [
+    /canary-in-the-servers-environment/,
+    /correct horse/,
+    /the-other-sessions-secret/,
+    /other-sessions-file/,
+    /SQLite format/,
+    /root:[$*!]/,
+    /REACHED/,
+    /WROTE-CORE-PATTERN/,
+    /NEW-USER-NAMESPACE/,
+  ])
     expect(report).not.toMatch(leak)
   expect(connections).toBe(0)
 })
@@ -242,7 +297,10 @@ describe('greed', () => {
   const alive = async () => expect((await server.request('GET', '/readyz', { token: null })).status).toBe(200)
 
   it('a fork bomb meets the limit, and the machine goes on', async () => {
-    const { id } = await server.session({ limits: { pids: 64 }, setup: project('bomb() { bomb | bomb & }', 'bomb', 'sleep 3', 'exit 1') })
+    const { id } = await server.session({
+      limits: { pids: 64 },
+      setup: project('bomb() { bomb | bomb & }', 'bomb', 'sleep 3', 'exit 1'),
+    })
     const answer = await server.invoke(id, 'repo.run_tests', {})
     expect(answer.status === 200 ? answer.body.invocation.status : answer.body.error.code).toMatch(/failed|sandbox_unavailable/)
     await alive()
@@ -254,7 +312,10 @@ describe('greed', () => {
   })
 
   it('a memory bomb dies inside', async () => {
-    const { id } = await server.session({ limits: { memory_mb: 128 }, setup: project('node -e "const a=[];for(;;)a.push(Buffer.alloc(8<<20,1))"') })
+    const { id } = await server.session({
+      limits: { memory_mb: 128 },
+      setup: project('node -e "const a=[];for(;;)a.push(Buffer.alloc(8<<20,1))"'),
+    })
     const answer = await server.invoke(id, 'repo.run_tests', {})
     expect(answer.body.invocation.status).toBe('failed')
     await alive()
@@ -291,7 +352,9 @@ describe('identity', () => {
 
   it('an id that is taken is refused, and the first session keeps its files', async () => {
     const { id } = await server.session({ session_id: 'taken', secrets: { API_TOKEN: 'first-of-its-name' } })
-    const again = await server.request('POST', '/v1/sessions', { body: { session_id: 'taken', secrets: { API_TOKEN: 'second-of-its-name' } } })
+    const again = await server.request('POST', '/v1/sessions', {
+      body: { session_id: 'taken', secrets: { API_TOKEN: 'second-of-its-name' } },
+    })
     expect([again.status, again.body.error.code]).toEqual([409, 'conflict'])
     expect(readFileSync(join(server.home, 'volumes', id, 'secrets', 'API_TOKEN'), 'utf8')).toBe('first-of-its-name')
   })

@@ -56,7 +56,9 @@ function serveGit(request: IncomingMessage, response: ServerResponse): void {
   authorizations.push(request.headers.authorization)
   let path = url.pathname
   if (path.startsWith('/private/')) {
-    const [, password] = Buffer.from((request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64').toString().split(':')
+    const [, password] = Buffer.from((request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64')
+      .toString()
+      .split(':')
     if (password !== TOKEN) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
       return
@@ -99,7 +101,11 @@ function serveGit(request: IncomingMessage, response: ServerResponse): void {
 const read = async (id: string, path: string) => (await server.invoke(id, 'fs.read', { path })).body.invocation?.output?.content
 
 it('clones, keeps its own files out of the way, and runs setup after', async () => {
-  const session = await server.session({ repo_url: `${origin}/plain`, instructions: 'of the session', setup: '#!/bin/sh\ngit log --oneline | wc -l > /session/data/commits' })
+  const session = await server.session({
+    repo_url: `${origin}/plain`,
+    instructions: 'of the session',
+    setup: '#!/bin/sh\ngit log --oneline | wc -l > /session/data/commits',
+  })
   expect(session).toMatchObject({ state: 'idle', state_reason: null })
   expect(await read(session.id, 'README.md')).toBe('hello from the repository\n')
   expect(await read(session.id, 'instructions.md')).toBe('of the repository itself\n')
@@ -107,7 +113,9 @@ it('clones, keeps its own files out of the way, and runs setup after', async () 
   expect(await read(session.id, '/session/data/commits')).toBe('1\n')
   expect((await server.invoke(session.id, 'git.status', {})).body.invocation.output.status).toBe('')
   const listed = (await server.request('GET', `/v1/sessions/${session.id}/invocations`)).body.invocations
-  expect(listed.map((invocation: { tool_name: string; actor: { kind: string } }) => [invocation.tool_name, invocation.actor.kind])).toEqual(
+  expect(
+    listed.map((invocation: { tool_name: string; actor: { kind: string } }) => [invocation.tool_name, invocation.actor.kind]),
+  ).toEqual(
     expect.arrayContaining([
       ['session.clone', 'system'],
       ['session.setup', 'system'],
@@ -132,14 +140,20 @@ it.each([['feature'], ['v1']])('clones the ref %s', async (repo_ref) => {
 })
 
 it('clones a commit', async () => {
-  const commit = execFileSync('git', ['-C', join(folder, 'plain'), 'rev-parse', 'feature']).toString().trim()
+  const commit = execFileSync('git', ['-C', join(folder, 'plain'), 'rev-parse', 'feature'])
+    .toString()
+    .trim()
   const { id, state, state_reason } = await server.session({ repo_url: `${origin}/plain`, repo_ref: commit })
   expect([state, state_reason]).toEqual(['idle', null])
   expect(await read(id, 'feature.txt')).toBe('only on the branch\n')
 })
 
 it('clones a private repository with a secret that ends up nowhere', async () => {
-  const { id, state, state_reason } = await server.session({ repo_url: `${origin}/private/plain`, secrets: { GIT_TOKEN: TOKEN }, repo_auth_secret: 'GIT_TOKEN' })
+  const { id, state, state_reason } = await server.session({
+    repo_url: `${origin}/private/plain`,
+    secrets: { GIT_TOKEN: TOKEN },
+    repo_auth_secret: 'GIT_TOKEN',
+  })
   expect([state, state_reason]).toEqual(['idle', null])
   expect(authorizations.filter(Boolean).length).toBeGreaterThan(0)
   expect(await read(id, '.git/config')).not.toContain(TOKEN)
@@ -148,7 +162,11 @@ it('clones a private repository with a secret that ends up nowhere', async () =>
 })
 
 it.each([
-  ['a wrong token', { repo_url: '/private/plain', secrets: { GIT_TOKEN: 'wrong-token-value' }, repo_auth_secret: 'GIT_TOKEN' }, /clone exited with/],
+  [
+    'a wrong token',
+    { repo_url: '/private/plain', secrets: { GIT_TOKEN: 'wrong-token-value' }, repo_auth_secret: 'GIT_TOKEN' },
+    /clone exited with/,
+  ],
   ['no token', { repo_url: '/private/plain' }, /clone exited with/],
   ['no such repository', { repo_url: '/missing' }, /clone exited with/],
   ['no such ref', { repo_url: '/plain', repo_ref: 'no-such-branch' }, /no-such-branch/],
@@ -164,7 +182,14 @@ it.each([
 
 it('source_repo_path copies a directory: links as links, no setuid, nothing outside', async () => {
   const source = mkdtempSync(join(tmpdir(), 'cloister-source-'))
-  execFileSync('sh', ['-c', 'echo content > file; chmod 4755 file; ln -s /etc/passwd link; mkfifo pipe; mkdir sub; echo deep > sub/deep; git init -q .'], { cwd: source })
+  execFileSync(
+    'sh',
+    [
+      '-c',
+      'echo content > file; chmod 4755 file; ln -s /etc/passwd link; mkfifo pipe; mkdir sub; echo deep > sub/deep; git init -q .',
+    ],
+    { cwd: source },
+  )
   const copying = await ServerProcess.start({ env: { CLOISTER_SOURCE_ROOTS: source } })
   try {
     const made = await copying.request('POST', '/v1/sessions', { body: { source_repo_path: source, instructions: 'x' } })

@@ -61,13 +61,20 @@ it('the sandbox outlives the server, and the real outcome of the running call is
   await server.kill9()
   server = await server.restart()
   await until('the outcome', async () => (await invocation(call)).status !== 'running')
-  expect(await invocation(call)).toMatchObject({ status: 'succeeded', exit_code: 0, output: { output: expect.stringMatching(/begun[\s\S]*ended/) } })
+  expect(await invocation(call)).toMatchObject({
+    status: 'succeeded',
+    exit_code: 0,
+    output: { output: expect.stringMatching(/begun[\s\S]*ended/) },
+  })
   expect(effects(id)).toBe('begin\nend\n')
 
   const after = await server.events(id)
   expect(after.slice(0, before.length)).toEqual(before)
   expect(after.filter((event) => event.type === 'sandbox.started')).toHaveLength(1)
-  expect((await server.request('GET', `/v1/sessions/${id}/events/verify`)).body).toMatchObject({ valid: true, events: after.length })
+  expect((await server.request('GET', `/v1/sessions/${id}/events/verify`)).body).toMatchObject({
+    valid: true,
+    events: after.length,
+  })
   expect((await server.invoke(id, 'fs.read', { path: 'kept.txt' })).body.invocation.output.content).toBe('acknowledged')
   // The same request again is answered with the same record.
   const again = await server.invoke(id, 'repo.run_tests', {}, { correlation_id: 'the-slow-call' })
@@ -131,7 +138,8 @@ it('killed between any two steps of a turn, the turn ends as if undisturbed, eac
     return { log, messages: messages.map((message: { role: string; content: string }) => [message.role, message.content]) }
   }
   const idle = async (id: string) =>
-    (await server.request('GET', `/v1/sessions/${id}`)).body.session.state === 'idle' && (await server.events(id)).some((event) => event.type === 'turn.completed')
+    (await server.request('GET', `/v1/sessions/${id}`)).body.session.state === 'idle' &&
+    (await server.events(id)).some((event) => event.type === 'turn.completed')
 
   const undisturbed = await run(0)
   expect(undisturbed.log).toBe('one\ntwo\nthree\nfour\nEND\n')
@@ -163,7 +171,10 @@ it('an edit of instructions.md between two messages reaches the second model cal
   await ask('hello')
   await server.invoke(id, 'fs.write', { path: 'instructions.md', content: 'Speak of thorns.' })
   await server.request('POST', `/v1/sessions/${id}/messages`, { body: { content: 'hello again' } })
-  await until('the second answer', async () => (await server.events(id)).filter((event) => event.type === 'turn.completed').length === 2)
+  await until(
+    'the second answer',
+    async () => (await server.events(id)).filter((event) => event.type === 'turn.completed').length === 2,
+  )
   const calls = (await server.events(id)).filter((event) => event.type === 'model.called')
   expect(JSON.stringify(calls.at(0)?.data)).toContain('Speak of roses.')
   expect(JSON.stringify(calls.at(-1)?.data)).toContain('Speak of thorns.')

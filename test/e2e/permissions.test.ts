@@ -51,7 +51,10 @@ interface Row {
 }
 
 const READ: Row['expected'] = [200, 200, 404, 403, 401]
-const session = (suffix = '') => (scene: Scene) => `/v1/sessions/${scene.id}${suffix}`
+const session =
+  (suffix = '') =>
+  (scene: Scene) =>
+    `/v1/sessions/${scene.id}${suffix}`
 
 const ROWS: Row[] = [
   { name: 'session:create', method: 'POST', path: () => '/v1/sessions', body: {}, expected: [201, 201, 201, 403, 401] },
@@ -62,16 +65,58 @@ const ROWS: Row[] = [
   { name: 'session:get verify', method: 'GET', path: session('/events/verify'), expected: READ },
   { name: 'session:get tools', method: 'GET', path: session('/tools'), expected: [200, 200, 404, 200, 401] },
   { name: 'session:get invocations', method: 'GET', path: session('/invocations'), expected: READ },
-  { name: 'session:get invocation', prepare: 'invocation', method: 'GET', path: (s) => `/v1/invocations/${s.invocation}`, expected: READ },
-  { name: 'session:get logs', prepare: 'invocation', method: 'GET', path: (s) => `/v1/invocations/${s.invocation}/logs`, expected: READ },
-  { name: 'session:get artifacts', prepare: 'invocation', method: 'GET', path: (s) => `/v1/invocations/${s.invocation}/artifacts`, expected: READ },
-  { name: 'session:get approval', prepare: 'approval', method: 'GET', path: (s) => `/v1/approvals/${s.approval}`, expected: READ },
+  {
+    name: 'session:get invocation',
+    prepare: 'invocation',
+    method: 'GET',
+    path: (s) => `/v1/invocations/${s.invocation}`,
+    expected: READ,
+  },
+  {
+    name: 'session:get logs',
+    prepare: 'invocation',
+    method: 'GET',
+    path: (s) => `/v1/invocations/${s.invocation}/logs`,
+    expected: READ,
+  },
+  {
+    name: 'session:get artifacts',
+    prepare: 'invocation',
+    method: 'GET',
+    path: (s) => `/v1/invocations/${s.invocation}/artifacts`,
+    expected: READ,
+  },
+  {
+    name: 'session:get approval',
+    prepare: 'approval',
+    method: 'GET',
+    path: (s) => `/v1/approvals/${s.approval}`,
+    expected: READ,
+  },
   { name: 'session:update', method: 'PATCH', path: session(), body: { name: 'renamed' }, expected: READ },
-  { name: 'session:message', method: 'POST', path: session('/messages'), body: { content: 'hi' }, expected: [202, 202, 404, 403, 401] },
+  {
+    name: 'session:message',
+    method: 'POST',
+    path: session('/messages'),
+    body: { content: 'hi' },
+    expected: [202, 202, 404, 403, 401],
+  },
   { name: 'session:message interrupt', method: 'POST', path: session('/interrupt'), expected: [200, 200, 404, 403, 401] },
   { name: 'session:message token', method: 'POST', path: session('/tokens'), body: {}, expected: [201, 201, 404, 403, 401] },
-  { name: 'session:message cancel', prepare: 'approval', method: 'POST', path: (s) => `/v1/invocations/${s.invocation}/cancel`, expected: [200, 200, 404, 403, 401] },
-  { name: 'session:message invoke', method: 'POST', path: session('/tools/fs.list/invoke'), body: { args: {} }, expected: [200, 200, 404, 200, 401] },
+  {
+    name: 'session:message cancel',
+    prepare: 'approval',
+    method: 'POST',
+    path: (s) => `/v1/invocations/${s.invocation}/cancel`,
+    expected: [200, 200, 404, 403, 401],
+  },
+  {
+    name: 'session:message invoke',
+    method: 'POST',
+    path: session('/tools/fs.list/invoke'),
+    body: { args: {} },
+    expected: [200, 200, 404, 200, 401],
+  },
   {
     name: 'session:approve in the request',
     method: 'POST',
@@ -79,14 +124,41 @@ const ROWS: Row[] = [
     body: { args: { path: 'a', content: 'b' }, approved: true },
     expected: [200, 200, 404, 428, 401],
   },
-  { name: 'session:approve', prepare: 'approval', method: 'POST', path: (s) => `/v1/approvals/${s.approval}/approve`, body: {}, expected: READ },
-  { name: 'session:approve deny', prepare: 'approval', method: 'POST', path: (s) => `/v1/approvals/${s.approval}/deny`, body: {}, expected: READ },
-  { name: 'session:approve revoke', prepare: 'approval', method: 'POST', path: (s) => `/v1/approvals/${s.approval}/revoke`, body: {}, expected: READ },
+  {
+    name: 'session:approve',
+    prepare: 'approval',
+    method: 'POST',
+    path: (s) => `/v1/approvals/${s.approval}/approve`,
+    body: {},
+    expected: READ,
+  },
+  {
+    name: 'session:approve deny',
+    prepare: 'approval',
+    method: 'POST',
+    path: (s) => `/v1/approvals/${s.approval}/deny`,
+    body: {},
+    expected: READ,
+  },
+  {
+    name: 'session:approve revoke',
+    prepare: 'approval',
+    method: 'POST',
+    path: (s) => `/v1/approvals/${s.approval}/revoke`,
+    body: {},
+    expected: READ,
+  },
   { name: 'session:close', method: 'POST', path: session('/close'), expected: READ },
   { name: 'session:restore', prepare: 'closed', method: 'POST', path: session('/restore'), expected: READ },
   { name: 'session:delete', method: 'DELETE', path: session(), expected: READ },
   { name: 'users', method: 'GET', path: () => '/v1/users', expected: [200, 403, 403, 403, 401] },
-  { name: 'users create', method: 'POST', path: () => '/v1/users', body: { name: '!', password: 'x' }, expected: [400, 403, 403, 403, 401] },
+  {
+    name: 'users create',
+    method: 'POST',
+    path: () => '/v1/users',
+    body: { name: '!', password: 'x' },
+    expected: [400, 403, 403, 403, 401],
+  },
   { name: 'role bindings', method: 'GET', path: () => '/v1/role-bindings', expected: [200, 403, 403, 403, 401] },
   {
     name: 'role bindings create',
@@ -106,10 +178,19 @@ it('every cell of permission x caller answers as it must', async () => {
     for (const [index, who] of WHO.entries()) {
       const at = await scene(row.prepare)
       const token = who === 'agent credential' ? at.agent : tokens[who]
-      const answer: Answer = await server.request(row.method, row.path(at), { token, ...(row.body === undefined ? {} : { body: row.body }) })
-      if (answer.status !== row.expected[index]) failures.push(`${row.name} as ${who}: ${answer.status}, not ${row.expected[index]}: ${answer.text}`)
+      const answer: Answer = await server.request(row.method, row.path(at), {
+        token,
+        ...(row.body === undefined ? {} : { body: row.body }),
+      })
+      if (answer.status !== row.expected[index])
+        failures.push(`${row.name} as ${who}: ${answer.status}, not ${row.expected[index]}: ${answer.text}`)
       cells.push(String(answer.status).padEnd(18))
-      if (answer.status >= 400) expect(answer.body.error).toMatchObject({ code: expect.any(String), message: expect.any(String), request_id: expect.any(String) })
+      if (answer.status >= 400)
+        expect(answer.body.error).toMatchObject({
+          code: expect.any(String),
+          message: expect.any(String),
+          request_id: expect.any(String),
+        })
     }
     lines.push(`${row.name.padEnd(32)}${cells.join('')}`)
   }
@@ -126,7 +207,10 @@ it('an agent credential of one session finds no other', async () => {
     ['POST', `/v1/approvals/${theirs.approval}/approve`, {}],
   ] as const) {
     const answer = await server.request(method, path, { token: mine.agent, ...(body === undefined ? {} : { body }) })
-    expect([path, answer.status]).toEqual([path, path.includes('approvals') ? expect.toSatisfy((status) => status === 403 || status === 404) : 404])
+    expect([path, answer.status]).toEqual([
+      path,
+      path.includes('approvals') ? expect.toSatisfy((status) => status === 403 || status === 404) : 404,
+    ])
   }
 })
 
@@ -144,7 +228,12 @@ it('no route or table is named space, agent, build or secret', async () => {
   const names = Object.keys(document.paths).flatMap((path) => path.split('/'))
   const { DatabaseSync } = await import('node:sqlite')
   const database = new DatabaseSync(`${server.home}/cloister.db`, { readOnly: true })
-  names.push(...database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all().map((row) => String(row['name'])))
+  names.push(
+    ...database
+      .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+      .all()
+      .map((row) => String(row['name'])),
+  )
   database.close()
   expect(names).toContain('sessions')
   for (const name of names) expect(name).not.toMatch(/^(spaces?|agents?|builds?|secrets?)$/)

@@ -41,7 +41,8 @@ it('a secret leaves nowhere', async () => {
   })
   expect(made.status).toBe(201)
   const { id } = await server.waitForState(made.body.session.id, (state) => state !== 'initializing')
-  const invoke = (tool: string, args: Record<string, unknown>, more = {}) => ask('POST', `/v1/sessions/${id}/tools/${tool}/invoke`, { body: { args, ...more } })
+  const invoke = (tool: string, args: Record<string, unknown>, more = {}) =>
+    ask('POST', `/v1/sessions/${id}/tools/${tool}/invoke`, { body: { args, ...more } })
 
   const read = await invoke('fs.read', { path: 'leaked.txt' })
   expect(read.body.invocation.output.content).toContain('[secret:API_TOKEN]')
@@ -53,7 +54,11 @@ it('a secret leaves nowhere', async () => {
   await invoke('fs.read', { path: '.git/config' })
   const tests = await invoke('repo.run_tests', {})
   expect(tests.body.invocation.artifacts.length).toBeGreaterThan(0)
-  for (const args of [{ path: 'x', content: SECRET }, { path: SECRET, content: 'x' }, { path: 'x', content: 'a [secret:API_TOKEN] b' }]) {
+  for (const args of [
+    { path: 'x', content: SECRET },
+    { path: SECRET, content: 'x' },
+    { path: 'x', content: 'a [secret:API_TOKEN] b' },
+  ]) {
     const refused = await invoke('fs.write', args, { approved: true })
     expect([refused.status, refused.body.error.code]).toEqual([400, 'invalid_argument'])
   }

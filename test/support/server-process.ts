@@ -83,7 +83,11 @@ export class ServerProcess {
     return Buffer.concat(['', '-wal'].map((suffix) => readFileSync(join(this.home, `cloister.db${suffix}`))))
   }
 
-  async request(method: string, path: string, options: { token?: string | null; body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer> {
+  async request(
+    method: string,
+    path: string,
+    options: { token?: string | null; body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer> {
     const token = options.token === undefined ? await this.adminToken() : options.token
     const response = await fetch(`${this.url}${path}`, {
       method,
@@ -119,14 +123,22 @@ export class ServerProcess {
   }
 
   /** Creates a session and waits until it is no longer initializing. */
-  async session(body: Record<string, unknown> = {}, token?: string): Promise<{ id: string; state: string; state_reason: string | null }> {
+  async session(
+    body: Record<string, unknown> = {},
+    token?: string,
+  ): Promise<{ id: string; state: string; state_reason: string | null }> {
     const options = token === undefined ? {} : { token }
     const made = await this.request('POST', '/v1/sessions', { body, ...options })
     if (made.status !== 201) throw new Error(`session: ${made.text}`)
     return this.waitForState(made.body.session.id, (state) => state !== 'initializing', token)
   }
 
-  async waitForState(id: string, wanted: (state: string) => boolean, token?: string, timeoutMs = 30_000): Promise<{ id: string; state: string; state_reason: string | null }> {
+  async waitForState(
+    id: string,
+    wanted: (state: string) => boolean,
+    token?: string,
+    timeoutMs = 30_000,
+  ): Promise<{ id: string; state: string; state_reason: string | null }> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const answer = await this.request('GET', `/v1/sessions/${id}`, token === undefined ? {} : { token })
@@ -137,8 +149,17 @@ export class ServerProcess {
     }
   }
 
-  invoke(id: string, tool: string, args: Record<string, unknown>, more: Record<string, unknown> = {}, token?: string): Promise<Answer> {
-    return this.request('POST', `/v1/sessions/${id}/tools/${tool}/invoke`, { body: { args, ...more }, ...(token === undefined ? {} : { token }) })
+  invoke(
+    id: string,
+    tool: string,
+    args: Record<string, unknown>,
+    more: Record<string, unknown> = {},
+    token?: string,
+  ): Promise<Answer> {
+    return this.request('POST', `/v1/sessions/${id}/tools/${tool}/invoke`, {
+      body: { args, ...more },
+      ...(token === undefined ? {} : { token }),
+    })
   }
 
   /** Every stored event, oldest first. */
