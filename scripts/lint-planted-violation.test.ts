@@ -30,6 +30,7 @@ const MAY_IMPORT_MODULES: Record<string, string[]> = {
   sandbox: ['host/wire.ts'],
   catalog: ['host/wire.ts', 'sandbox/sandbox.ts', 'sandbox/sandbox-errors.ts'],
   tools: ['host/wire.ts', 'sandbox/sandbox.ts', 'sandbox/sandbox-errors.ts', 'catalog/define-tool.ts'],
+  operator: ['store/store.ts', 'sandbox/sandbox-driver.ts'],
   services: [
     'host/wire.ts',
     'sandbox/sandbox.ts',

@@ -1,11 +1,13 @@
-import { existsSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { quietly, Stop, tail } from './say.mjs'
 
-/** Bundles the program that runs inside sandboxes. The build itself knows whether it has anything to do. */
+/** Bundles the program that runs inside sandboxes, when its sources are newer than the bundle. */
 export async function ensureHostBundle(root, node) {
-  const build = join(root, 'scripts', 'build-host.ts')
-  if (!existsSync(build)) throw new Stop('cloister: scripts/build-host.ts is not in this checkout')
-  const { code, output } = await quietly('building host', node, [build], { cwd: root })
+  const sources = join(root, 'src', 'host')
+  const built = statSync(join(root, 'dist', 'host.mjs'), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const newest = readdirSync(sources, { recursive: true }).map((name) => statSync(join(sources, name)).mtimeMs)
+  if (Math.max(...newest) < built) return
+  const { code, output } = await quietly('building host', node, [join(root, 'scripts', 'build-host.ts')], { cwd: root })
   if (code !== 0) throw new Stop(`cloister: building host failed with exit code ${code}:\n${tail(output)}`)
 }
