@@ -160,7 +160,8 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
   const metadata: ToolMetadata = {
     name: spec.name,
     family: spec.name.slice(0, spec.name.indexOf('.')),
-    description: spec.description,
+    // Written over several lines in the source; one paragraph for whoever reads it.
+    description: spec.description.replace(/\s+/g, ' ').trim(),
     input_schema: toJsonSchema(input, 'input'),
     output_schema: toJsonSchema(spec.output, 'output'),
     scope: spec.scope,

@@ -1,0 +1,54 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { Catalog } from './catalog.ts'
+import type { Tool } from './define-tool.ts'
+
+const TOOLS = fileURLToPath(new URL('../tools', import.meta.url))
+
+/**
+ * A file whose name is lower-case words joined by underscores is a tool (`apply_patch.ts`); whatever has a hyphen or a second
+ * dot beside it is not: modules that a family's tools share (`git-command.ts`), tests, fixtures.
+ */
+const TOOL_FILE = /^[a-z][a-z0-9_]*\.ts$/
+const FAMILY = /^[a-z][a-z0-9_]*$/
+
+/**
+ * Loads every tool under `<folder>/<family>/<name>.ts`. Throws if such a file does not have a tool of its own name
+ * (`<family>.<name>`) as its default export.
+ */
+export async function loadCatalog(folder: string = TOOLS): Promise<Catalog> {
+  const tools: Tool[] = []
+  for (const family of await readdir(folder, { withFileTypes: true })) {
+    if (!family.isDirectory() || !FAMILY.test(family.name)) continue
+    for (const file of await readdir(join(folder, family.name))) {
+      if (TOOL_FILE.test(file)) tools.push(await loadTool(folder, family.name, file))
+    }
+  }
+  return makeCatalog(tools)
+}
+
+async function loadTool(folder: string, family: string, file: string): Promise<Tool> {
+  const where = `${family}/${file}`
+  const module = (await import(pathToFileURL(join(folder, family, file)).href)) as { default?: unknown }
+  if (!isTool(module.default))
+    throw new Error(`${where} has no tool as its default export; a module that is no tool needs a hyphen in its name`)
+  const expected = `${family}.${file.slice(0, -'.ts'.length)}`
+  if (module.default.metadata.name !== expected)
+    throw new Error(`${where} holds ${module.default.metadata.name}, not ${expected}`)
+  return module.default
+}
+
+function isTool(value: unknown): value is Tool {
+  return typeof value === 'object' && value !== null && 'metadata' in value && 'handler' in value && 'input' in value
+}
+
+/** Sorted by name, and frozen. */
+export function makeCatalog(tools: Tool[]): Catalog {
+  const sorted = Object.freeze(
+    tools.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)).map((tool) => Object.freeze(tool)),
+  )
+  const byName = new Map(sorted.map((tool) => [tool.metadata.name, tool]))
+  if (byName.size !== sorted.length) throw new Error('two tools have the same name')
+  return Object.freeze({ list: () => [...sorted], get: (name: string) => byName.get(name) ?? null })
+}

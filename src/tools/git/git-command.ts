@@ -1,0 +1,89 @@
+import type { CommandResult, ToolContext } from '../../catalog/define-tool.ts'
+import { ToolError } from '../../domain/errors.ts'
+import { overridesFor } from './git-overrides.ts'
+
+export interface GitOptions {
+  stdin?: string
+  /** Exit codes that are an answer and not a failure. Default: only 0. */
+  accept?: number[]
+}
+
+export interface GitResult extends CommandResult {
+  /** As it ran, for the tool's output. */
+  command: string[]
+}
+
+/**
+ * Git in the session's workspace, with nothing of the repository's configuration able to start a program, and no network.
+ * The overrides go through the environment, where a driver's name may hold any character; git gives them the last word.
+ */
+export interface Repository {
+  run(args: string[], options?: GitOptions): Promise<GitResult>
+}
+
+/** Relative: the working directory is the workspace, and the explicit pair wins over `core.worktree` and whatever lies above. */
+const GIT = ['git', '--no-pager', '--git-dir=.git', '--work-tree=.']
+
+const ENVIRONMENT = {
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_CONFIG_SYSTEM: '/dev/null',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_ATTR_NOSYSTEM: '1',
+  GIT_TERMINAL_PROMPT: '0',
+  // Reading must not write the index.
+  GIT_OPTIONAL_LOCKS: '0',
+  GIT_PAGER: 'cat',
+  GIT_EDITOR: 'false',
+  GIT_SEQUENCE_EDITOR: 'false',
+  GIT_ASKPASS: 'false',
+  SSH_ASKPASS: 'false',
+  GIT_SSH_COMMAND: 'false',
+  // A partial clone fetches missing objects by any transport its configuration names, `ext::` included.
+  GIT_ALLOW_PROTOCOL: 'none',
+  GIT_NO_LAZY_FETCH: '1',
+  LC_ALL: 'C.UTF-8',
+}
+
+/**
+ * Looks at the repository before git is let loose on it.
+ * @throws ToolError git_repo_error when there is none, or when `.git` is not a plain directory (a file or a link would lead git,
+ *   and its configuration, elsewhere)
+ */
+export async function openRepository({ sandbox }: ToolContext): Promise<Repository> {
+  const run = async (argv: string[], env: Record<string, string>, stdin?: string): Promise<CommandResult> =>
+    await sandbox.run(argv, {
+      env: { ...ENVIRONMENT, ...env },
+      without_secrets: true,
+      quiet: true,
+      ...(stdin !== undefined && { stdin }),
+    })
+
+  const kind = await run(['stat', '-c', '%F', '.git'], {})
+  if (kind.exit_code !== 0)
+    throw new ToolError('git_repo_error', 'fatal: not a git repository: the workspace has no .git directory', { exitCode: 128 })
+  if (kind.stdout.trim() !== 'directory')
+    throw new ToolError('git_repo_error', `fatal: .git is a ${kind.stdout.trim()}; only a plain .git directory is used`, {
+      exitCode: 128,
+    })
+  // Without this check `git diff` would fall back to comparing any two files when .git is no repository.
+  const inside = await run([...GIT, 'rev-parse', '--git-dir'], overridesFor([]))
+  if (inside.exit_code !== 0) throw failure(inside, 'rev-parse')
+  const keys = await run([...GIT, 'config', '--includes', '--list', '--name-only', '-z'], overridesFor([]))
+  if (keys.exit_code !== 0) throw failure(keys, 'config')
+  const overrides = overridesFor(keys.stdout.split('\0').filter((key) => key !== ''))
+
+  return {
+    async run(args, options = {}) {
+      const command = [...GIT, ...args]
+      const result = await run(command, overrides, options.stdin)
+      if (!(options.accept ?? [0]).includes(result.exit_code)) throw failure(result, args[0] ?? '')
+      return { ...result, command }
+    },
+  }
+}
+
+function failure(result: CommandResult, subcommand: string): ToolError {
+  const code = result.exit_code === 128 ? 'git_repo_error' : result.exit_code === 129 ? 'git_usage_error' : 'execution_failed'
+  const said = result.stderr.trim().slice(0, 4000)
+  return new ToolError(code, said || `git ${subcommand} ended with exit code ${result.exit_code}`, { exitCode: result.exit_code })
+}

@@ -1,0 +1,75 @@
+import type { ToolSandbox } from '../../catalog/define-tool.ts'
+import { displayPath } from '../../domain/path.ts'
+
+export type ProjectType = 'go' | 'rust' | 'node' | 'python' | 'java' | 'c' | 'unknown'
+
+/** What a repository is, by the files at its root. */
+export interface Project {
+  type: ProjectType
+  /** node: `typescript` or `npm`. java: `maven` or `gradle`. c: `cmake` or `make`. Else null. */
+  flavor: string | null
+  /** Names of the files and directories at the root. */
+  root: ReadonlySet<string>
+}
+
+/** First hit counts, in this order. */
+const MARKERS: [ProjectType, string[]][] = [
+  ['go', ['go.mod']],
+  ['rust', ['Cargo.toml']],
+  ['node', ['package.json']],
+  ['python', ['pytest.ini', 'pyproject.toml', 'requirements.txt']],
+  ['java', ['mvnw', 'pom.xml', 'gradlew', 'build.gradle', 'build.gradle.kts']],
+  ['c', ['CMakeLists.txt']],
+]
+
+const ROOT_LIMIT = 1000
+const C_LEVELS = 3
+/** Directories that are looked into for *.c; a tree wider than this is no small C project without a build file. */
+const C_DIRECTORIES = 100
+
+/** Looks at the root of the workspace, and for C up to three levels below. Reads no file. */
+export async function detectProject(sandbox: ToolSandbox): Promise<Project> {
+  const { entries } = await sandbox.list('.', { recursive: false, max_entries: ROOT_LIMIT, skip_git: true })
+  const names = new Set(entries.map((entry) => displayPath(entry.path)))
+  const type = typeByMarkers(names)
+  if (type !== 'unknown') return { type, flavor: flavorOf(type, names), root: names }
+  return (await hasCSource(sandbox))
+    ? { type: 'c', flavor: flavorOf('c', names), root: names }
+    : { type, flavor: null, root: names }
+}
+
+/** By the names at the root alone. Pure. */
+export function typeByMarkers(names: ReadonlySet<string>): ProjectType {
+  return MARKERS.find(([, markers]) => markers.some((marker) => names.has(marker)))?.[0] ?? 'unknown'
+}
+
+/** Pure. */
+export function flavorOf(type: ProjectType, names: ReadonlySet<string>): string | null {
+  switch (type) {
+    case 'node':
+      return names.has('tsconfig.json') ? 'typescript' : 'npm'
+    case 'java':
+      return names.has('mvnw') || names.has('pom.xml') ? 'maven' : 'gradle'
+    case 'c':
+      return names.has('CMakeLists.txt') ? 'cmake' : 'make'
+    default:
+      return null
+  }
+}
+
+/** Level by level. Hidden directories hold no sources of the project. */
+async function hasCSource(sandbox: ToolSandbox): Promise<boolean> {
+  let level = ['.']
+  let seen = 0
+  for (let depth = 1; depth <= C_LEVELS && level.length > 0; depth++) {
+    const below: string[] = []
+    for (const directory of level) {
+      if (++seen > C_DIRECTORIES) return false
+      const { entries } = await sandbox.list(directory, { recursive: false, max_entries: ROOT_LIMIT, skip_git: true })
+      if (entries.some((entry) => entry.type === 'file' && entry.path.endsWith('.c'))) return true
+      below.push(...entries.filter((entry) => entry.type === 'dir' && !/\/\.[^/]*$/.test(entry.path)).map((entry) => entry.path))
+    }
+    level = below
+  }
+  return false
+}

@@ -1,0 +1,142 @@
+import { mkdtempSync } from 'node:fs'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { CatalogView, PolicyView, Tool, ToolContext, ToolResult } from '../../src/catalog/define-tool.ts'
+import { CloisterError, ToolError } from '../../src/domain/errors.ts'
+import { allowedRoots } from '../../src/domain/path.ts'
+import { ProcessDriver } from '../../src/sandbox/process/process-driver.ts'
+import type { SandboxDriver, StartedSandbox } from '../../src/sandbox/sandbox-driver.ts'
+import { VolumeDirectory } from '../../src/sandbox/volume-directory.ts'
+import { makeToolSandbox } from '../../src/services/tool-sandbox.ts'
+
+const HOST_BUNDLE = fileURLToPath(new URL('../../dist/host.mjs', import.meta.url))
+
+/** The one secret of a test's session, and what its value must never lead to. */
+export const SECRET = { name: 'API_TOKEN', value: 'the-secret-value-4711' }
+
+export interface CallOptions {
+  allowed_paths?: string[]
+  network?: 'none' | 'host'
+  signal?: AbortSignal
+  /** Default: the tool's own deadline. */
+  timeout_seconds?: number
+  catalog?: CatalogView
+  policy?: PolicyView
+  /** Default: one of its own for each call. */
+  invocation_id?: string
+}
+
+/** Test support: one session's volume and a real sandbox, with tools called as the gate calls them, but without policy before it. */
+export class ToolWorkspace {
+  /** The workspace on the test's machine, to plant files in and to look at outside effects. */
+  readonly code: string
+  /** Where the session's secrets lie, as a process inside the sandbox would name it. */
+  readonly secretsInside: string
+  readonly driver: SandboxDriver
+  readonly started: StartedSandbox
+  readonly log: string[] = []
+  readonly output: string[] = []
+  readonly #root: string
+  #calls = 0
+
+  private constructor(root: string, driver: SandboxDriver, volumes: VolumeDirectory, started: StartedSandbox) {
+    this.#root = root
+    this.driver = driver
+    this.started = started
+    this.code = join(volumes.volume('test'), 'code')
+    this.secretsInside = volumes.secrets('test')
+  }
+
+  static async start(): Promise<ToolWorkspace> {
+    const root = mkdtempSync(join(tmpdir(), 'cloister-tools-'))
+    await chmod(root, 0o711)
+    const volumes = new VolumeDirectory(join(root, 'sessions'))
+    const secrets = { [SECRET.name]: SECRET.value }
+    await volumes.create('test', { uid: null, secrets, staging: {} })
+    const driver = new ProcessDriver({ runRoot: join(root, 'run'), volumes, hostBundle: HOST_BUNDLE })
+    const spec = {
+      session_id: 'test',
+      generation: 1,
+      purpose: 'session' as const,
+      uid: null,
+      limits: { memory_mb: 2048, cpus: 2, pids: 512 },
+      network: 'none' as const,
+      isolation_floor: 'none' as const,
+      epoch: 1,
+    }
+    const started = await driver.start(spec, async () => {})
+    await started.sandbox.configure(secrets)
+    return new ToolWorkspace(root, driver, volumes, started)
+  }
+
+  /** Writes files of the workspace from outside, as a repository would bring them. A trailing `*` in a name: executable. */
+  async plant(files: Record<string, string | Uint8Array>): Promise<void> {
+    for (const [name, content] of Object.entries(files)) {
+      const path = join(this.code, name.replace(/\*$/, ''))
+      await mkdir(dirname(path), { recursive: true })
+      await writeFile(path, content, { mode: name.endsWith('*') ? 0o755 : 0o644 })
+    }
+  }
+
+  /** An empty workspace. */
+  async clear(): Promise<void> {
+    await rm(this.code, { recursive: true })
+    await mkdir(this.code, { mode: 0o700 })
+  }
+
+  /** Validates args and output against the tool's schemas, as the gate does. */
+  async call(
+    tool: Tool,
+    args: Record<string, unknown> = {},
+    options: CallOptions = {},
+  ): Promise<ToolResult<Record<string, unknown>>> {
+    const parsed = tool.input.parse(args) as Record<string, unknown>
+    const result = await tool.handler(parsed, this.context(tool, options))
+    tool.output.strict().parse(result.output)
+    return result
+  }
+
+  context(tool: Tool, options: CallOptions = {}): ToolContext {
+    const allowed_paths = options.allowed_paths ?? ['.']
+    const signal = options.signal ?? new AbortController().signal
+    const invocation_id = options.invocation_id ?? `inv_test${++this.#calls}`
+    const sandbox = makeToolSandbox({
+      sandbox: this.started.sandbox,
+      invocationId: invocation_id,
+      roots: allowedRoots(allowed_paths),
+      signal,
+      deadline: Date.now() + (options.timeout_seconds ?? tool.metadata.constraints.timeout_seconds) * 1000,
+      maxOutputBytes: 64 * 1024 * 1024,
+      onOutput: (_, chunk) => void this.output.push(chunk.toString()),
+    })
+    return {
+      invocation_id,
+      session: { id: 'test', allowed_paths, network: options.network ?? 'none' },
+      principal: { tenant_id: 'default', actor_id: 'alice', roles: ['developer'] },
+      sandbox,
+      catalog: options.catalog ?? { list: () => [], get: () => null },
+      policy: options.policy ?? { check: () => Promise.reject(new Error('this test has no policy')) },
+      signal,
+      log: (message) => void this.log.push(message),
+    }
+  }
+
+  /** The error that a call ends with: `code: message`. Throws if it succeeds, or fails with anything unforeseen. */
+  async failure(tool: Tool, args: Record<string, unknown>, options: CallOptions = {}): Promise<ToolError | CloisterError> {
+    try {
+      await this.call(tool, args, options)
+    } catch (error) {
+      if (error instanceof ToolError || error instanceof CloisterError) return error
+      throw error
+    }
+    throw new Error(`${tool.metadata.name} should have failed`)
+  }
+
+  async stop(): Promise<void> {
+    this.started.sandbox.disconnect()
+    await this.driver.stop(this.started.record, 'test')
+    await rm(this.#root, { recursive: true, force: true })
+  }
+}
