@@ -10,17 +10,19 @@ import { translateSqliteError } from './node-sqlite-error.ts'
 import { SqlStore } from './sql-store.ts'
 import { TransactionScopes } from './transaction-scopes.ts'
 
-/** How long a statement waits for another process (a backup), in ms. It blocks the whole server meanwhile. */
-const BUSY_TIMEOUT = 5000
+export interface SqliteStoreOptions {
+  /** How long a statement waits for another process (a backup), in ms. It blocks the whole server meanwhile. Default 5000. */
+  busyTimeoutMs?: number
+}
 
 /**
  * Opens the database file, made when there is none, and brings its schema up to date. What a method of the store acknowledged
  * survives a power cut (WAL, synchronous=FULL). The file is private to the server's user (0600).
  * @throws CloisterError `store_unavailable`: not a database, another owner's, written by a newer Cloister, no room
  */
-export async function openSqliteStore(file: string): Promise<SqlStore> {
+export async function openSqliteStore(file: string, { busyTimeoutMs = 5000 }: SqliteStoreOptions = {}): Promise<SqlStore> {
   makePrivate(file)
-  const database = openDatabase(file)
+  const database = openDatabase(file, busyTimeoutMs)
   const scopes = new TransactionScopes()
   const dialect = new NodeSqliteDialect(database, () => scopes.refuseInside())
   const db = new Kysely<Database>({ dialect })
@@ -33,10 +35,10 @@ export async function openSqliteStore(file: string): Promise<SqlStore> {
   return new SqlStore({ db, scopes, close: () => dialect.close() })
 }
 
-function openDatabase(file: string): DatabaseSync {
+function openDatabase(file: string, timeout: number): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true, defensive: true })
+    database = new DatabaseSync(file, { timeout, enableForeignKeyConstraints: true, defensive: true })
     database.exec('pragma journal_mode = wal')
     database.exec('pragma synchronous = full')
     database.exec('pragma trusted_schema = off')
