@@ -17,7 +17,7 @@ export interface TurnView {
   approvalAsked(approval: Approval): void
   note(text: string): void
   problem(text: string): void
-  turnEnded(turnId: string, end: TurnEnd): void
+  turnEnded(end: TurnEnd): void
 }
 
 /** For programs: what is streamed, one JSON document a line, and at the end how the turn ended. */
@@ -49,8 +49,8 @@ export class JsonView implements TurnView {
     this.#out.note(text)
   }
 
-  turnEnded(turnId: string, end: TurnEnd): void {
-    this.#out.record({ type: 'turn', turn_id: turnId, status: end.status, reason: end.reason })
+  turnEnded(end: TurnEnd): void {
+    this.#out.record({ type: 'turn', ...end })
   }
 }
 
@@ -142,12 +142,12 @@ export class TextView implements TurnView {
     this.#out.styledLine([[`  ${text}`, 'red']])
   }
 
-  turnEnded(_turnId: string, end: TurnEnd): void {
+  turnEnded(end: TurnEnd): void {
     this.#freshLine()
-    if (end.status === 'interrupted') this.note(`interrupted${end.reason ? `: ${end.reason}` : ''}`)
-    else if (end.status !== 'completed')
-      this.problem(`the turn ${end.status === 'failed' ? 'failed' : 'was stopped'}: ${end.reason ?? 'no reason recorded'}`)
-    else if (end.reason) this.note(end.reason)
+    if (end.status === 'failed' || end.status === 'limited')
+      this.problem(end.note ?? `The turn ${end.status === 'failed' ? 'failed' : 'was stopped'}.`)
+    else if (end.note) this.note(end.note)
+    else if (end.status === 'interrupted') this.note('The turn was interrupted.')
     this.#printed = false
     this.#step = 0
   }

@@ -4,7 +4,6 @@ import { type Context, contextOf } from '../../context.ts'
 import { Conversation } from '../../conversation.ts'
 import { followTurn } from '../../follow-turn.ts'
 import { interruptTurn } from '../../interruptible.ts'
-import { lastSeq } from '../../last-seq.ts'
 import { table } from '../../table.ts'
 import { TextView } from '../../turn-view.ts'
 
@@ -43,7 +42,6 @@ async function chat(context: Context, id: string, conversation: Conversation, ye
     : prompter
       ? askPerson(context, view, (prompt) => conversation.ask(prompt))
       : tellHow(view, true)
-  let after = await lastSeq(client, id)
   for (;;) {
     const line = await conversation.next('you> ')
     if (line === null) return
@@ -57,13 +55,11 @@ async function chat(context: Context, id: string, conversation: Conversation, ye
       out.line(table(['TOOL', 'APPROVAL', 'WHAT IT DOES'], rows, out.width))
     } else if (/^\/[a-z]+$/.test(content)) out.note(`there is no ${content}; /help says what there is`)
     else {
-      const { turn_id } = await client.postMessage(id, content)
       const end = await conversation.during(
         () => void interruptTurn(client, id, view),
-        () => followTurn({ client, session_id: id, turn_id, after, view, approver }),
+        () => followTurn({ client, session_id: id, content, view, approver }),
       )
-      after = end.seq
-      view.turnEnded(turn_id, end)
+      view.turnEnded(end)
     }
   }
 }

@@ -5,7 +5,6 @@ import { contextOf } from '../../context.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { followTurn } from '../../follow-turn.ts'
 import { interruptible } from '../../interruptible.ts'
-import { lastSeq } from '../../last-seq.ts'
 import { JsonView, TextView } from '../../turn-view.ts'
 
 interface Options {
@@ -37,13 +36,13 @@ Examples:
       const context = contextOf(command)
       const { client, out, prompter } = context
       const content = await textOrStdin(message)
-      const after = await lastSeq(client, id)
-      const { turn_id, message: posted } = await client.postMessage(id, content)
-      if (options.detach)
+      if (options.detach) {
+        const { turn_id, message: posted } = await client.postMessage(id, content)
         return out.result(
           { message: posted, turn_id },
           () => `sent ${posted.id}; cloister session events ${id} --follow shows what comes of it`,
         )
+      }
 
       const view = out.json ? new JsonView(out) : new TextView(out)
       const approver = options.yes
@@ -51,10 +50,8 @@ Examples:
         : prompter && !out.json && options.wait
           ? askPerson(context, view, (question) => prompter.ask(question))
           : tellHow(view, options.wait)
-      const end = await interruptible(client, id, view, () =>
-        followTurn({ client, session_id: id, turn_id, after, view, approver }),
-      )
-      view.turnEnded(turn_id, end)
+      const end = await interruptible(client, id, view, () => followTurn({ client, session_id: id, content, view, approver }))
+      view.turnEnded(end)
       if (end.status !== 'completed') process.exitCode = EXIT.failed
     })
 }
