@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /**
  * One model call of a turn and what came of the tool calls in it: the unit that is kept so that a turn goes on after a restart.
  * Everything in it is redacted before it gets here.
@@ -46,3 +48,29 @@ export function isDone(step: TurnStep): boolean {
 export function correlationId(turnId: string, step: number, index: number): string {
   return `${turnId}:${step}:${index}`
 }
+
+const callSchema = z.object({
+  id: z.string(),
+  tool_name: z.string(),
+  args: z.record(z.string(), z.unknown()).nullable(),
+  malformed: z.object({ input: z.string(), reason: z.string() }).nullable(),
+  invocation_id: z.string().nullable(),
+  result: z
+    .object({ ok: z.boolean(), status: z.enum(['succeeded', 'failed', 'denied', 'not_called', 'interrupted']), text: z.string() })
+    .nullable(),
+})
+
+/** What is read back from the log about a step of a turn that is over. */
+export const pastStepSchema = z.object({ turn_id: z.string(), step: z.number(), text: z.string(), calls: z.array(callSchema) })
+
+/** What is read back from the store about a turn that is not over. */
+export const turnStepSchema: z.ZodType<TurnStep> = z.object({
+  step: z.number(),
+  model: z.string(),
+  text: z.string(),
+  reasoning: z.array(z.object({ text: z.string(), metadata: z.record(z.string(), z.unknown()).nullable() })),
+  calls: z.array(callSchema),
+  finish_reason: z.string(),
+  input_tokens: z.number(),
+  output_tokens: z.number(),
+})
