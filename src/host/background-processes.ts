@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Environment } from './exec/environment.ts'
-import { signalFamily } from './exec/process-table.ts'
+import { preferForOom, signalFamily } from './exec/process-table.ts'
 import { HostFailure } from './host-failure.ts'
 import type { SessionRoot } from './session-root.ts'
 import type { ProcessInfo, ProcessOutput, ProcessStart } from './wire.ts'
@@ -44,16 +44,9 @@ export class BackgroundProcesses {
     this.#makeRoom()
     const processId = `p${++this.#count}`
     const tag = `${processId}:${request.id}`
-    const child = spawn(request.argv[0] as string, request.argv.slice(1), {
-      cwd: this.#root.workingDirectory(request.cwd ?? '/session/code'),
-      env: this.#environment.compose(tag, request.env ?? {}, true),
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    if (child.pid === undefined) {
-      const error = await new Promise<Error>((resolve) => child.once('error', resolve))
-      throw new HostFailure('not_found', `the process could not be started: ${error.message}`)
-    }
+    const child = this.#spawn(request, tag)
+    if (child.pid === undefined) throw notStarted(await new Promise<Error>((resolve) => child.once('error', resolve)))
+    preferForOom(child.pid)
     const info: ProcessInfo = {
       process_id: processId,
       command: request.argv.join(' ').slice(0, 4096),
@@ -115,6 +108,19 @@ export class BackgroundProcesses {
     }
   }
 
+  #spawn(request: ProcessStart, tag: string): ChildProcess {
+    try {
+      return spawn(request.argv[0] as string, request.argv.slice(1), {
+        cwd: this.#root.workingDirectory(request.cwd ?? '/session/code'),
+        env: this.#environment.compose(tag, request.env ?? {}, true),
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+    } catch (error) {
+      throw error instanceof HostFailure ? error : notStarted(error)
+    }
+  }
+
   #follow(background: Background, child: ChildProcess): Promise<void> {
     for (const pipe of [child.stdout, child.stderr]) pipe?.on('data', (chunk: Buffer) => keep(background, chunk))
     return new Promise((resolve) => {
@@ -141,6 +147,13 @@ export class BackgroundProcesses {
     const oldest = all.find((background) => background.info.state === 'exited')
     if (all.length >= MAX_REMEMBERED && oldest) this.#processes.delete(oldest.info.process_id)
   }
+}
+
+function notStarted(error: unknown): HostFailure {
+  return new HostFailure(
+    'not_found',
+    `the process could not be started: ${error instanceof Error ? error.message : String(error)}`,
+  )
 }
 
 function keep(background: Background, chunk: Buffer): void {

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { BackgroundProcesses } from './background-processes.ts'
 import { Environment } from './exec/environment.ts'
 import { exec, processStart, signalName } from './exec-routes.ts'
@@ -28,6 +29,8 @@ export class HostServer {
   readonly #server: Server
   readonly #handlers: Record<string, Handler>
   readonly #started = performance.now()
+  /** Open connections and the epoch that each spoke for last. */
+  readonly #connections = new Map<Socket, number>()
   #epoch: number
 
   constructor(boot: HostBoot) {
@@ -45,6 +48,7 @@ export class HostServer {
       headersTimeout: 10_000,
     })
     this.#server.on('request', (request, response) => void this.#answer(request, response))
+    this.#server.on('connection', (socket) => socket.once('close', () => this.#connections.delete(socket)))
     this.#server.on('clientError', (_error, socket) => socket.destroy())
   }
 
@@ -84,7 +88,14 @@ export class HostServer {
       throw new HostFailure('invalid_argument', 'x-cloister-epoch: an integer is wanted')
     const epoch = Number(header)
     if (epoch < this.#epoch) throw new HostFailure('stale_epoch', `epoch ${epoch} is over: ${this.#epoch} is in charge`)
+    if (epoch > this.#epoch) this.#takeOver(epoch)
+    this.#connections.set(request.socket, epoch)
+  }
+
+  /** A server that lost its lease neither reads on nor holds up a command by not reading. */
+  #takeOver(epoch: number): void {
     this.#epoch = epoch
+    for (const [socket, held] of this.#connections) if (held < epoch) socket.destroy()
   }
 
   #routes(): Record<string, Handler> {

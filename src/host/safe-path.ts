@@ -127,7 +127,7 @@ function walk(scope: RealScope, path: string, options: PlaceOptions): Place | st
       at = `${at}/${name}`
     }
     if (options.followLast) {
-      const target = linkTarget(directory, last)
+      const target = linkTarget(scope, directory, last)
       if (target !== null) return posix.resolve(at, target)
     }
     // A directory that was moved while we walked is where it is now, not where we looked for it.
@@ -147,7 +147,7 @@ function step(scope: RealScope, directory: number, at: string, name: string, opt
       return openSync(entryPath(directory, name), DIRECTORY)
     } catch (error) {
       const errno = errnoOf(error)
-      const target = errno === 'ENOTDIR' || errno === 'ELOOP' ? linkTarget(directory, name) : null
+      const target = errno === 'ENOTDIR' || errno === 'ELOOP' ? linkTarget(scope, directory, name) : null
       if (target !== null) return target
       if (errno !== 'ENOENT' || !options.createParents || tries > 0) throw fromSystemError(error, scope.asked)
       checkPath(scope, `${at}/${name}`, true)
@@ -167,13 +167,13 @@ function makeDirectory(scope: RealScope, directory: number, name: string): void 
 }
 
 /** Null: not a symlink, or nothing there. */
-function linkTarget(directory: number, name: string): string | null {
+function linkTarget(scope: RealScope, directory: number, name: string): string | null {
   try {
     return readlinkSync(entryPath(directory, name))
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === 'EINVAL' || errno === 'ENOENT') return null
-    throw error
+    throw fromSystemError(error, scope.asked)
   }
 }
 

@@ -59,11 +59,19 @@ export class HostClient implements Sandbox {
     const { signal } = options
     signal?.throwIfAborted()
     const collector = new ExecCollector(request.max_output_bytes, options.onOutput)
+    const input: { error?: Error } = {}
+    options.stdin?.once('error', (error: Error) => {
+      input.error = error
+    })
     const deadline = AbortSignal.timeout(Math.min(request.timeout_ms + EXEC_MARGIN_MS, 2 ** 31 - 1))
     const stop = signal ? AbortSignal.any([signal, deadline]) : deadline
     try {
-      return await interruptible(this.#execAttached(request, options, collector, stop), stop)
+      const result = await interruptible(this.#execAttached(request, options, collector, stop), stop)
+      // Host has killed the command, whose input was cut with the stream.
+      if (input.error && result.cancelled) throw input.error
+      return result
     } catch (error) {
+      if (input.error) throw input.error
       if (signal?.aborted) {
         // The caller's reason is what counts; a host that cannot be told is lost, and its commands with it.
         await this.#cancelOperation(request).catch(() => undefined)

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecOutcome } from '../wire.ts'
 import { Attachment } from './attachment.ts'
 import { KeptOutput } from './kept-output.ts'
-import { findFamily, signalFamily } from './process-table.ts'
+import { findFamily, preferForOom, signalFamily } from './process-table.ts'
 
 /** After the child's end its pipes get this long to run dry, in time during which they are being read. */
 const GRACE_MS = 100
@@ -90,6 +90,7 @@ export class ExecOperation {
       if (this.#pid === null) this.#finish(null, null, error.message)
     })
     if (this.#pid === null) return
+    preferForOom(this.#pid)
     const pipes = [child.stdout, child.stderr].map((pipe) => new Promise<void>((resolve) => pipe?.once('close', resolve)))
     this.#ended = Promise.all(pipes).then(() => {
       this.#pipesEnded = true

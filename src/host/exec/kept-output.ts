@@ -88,11 +88,11 @@ export class KeptOutput {
           return { channel: block.buffer[cursor.record] as 1 | 2, data }
         }
         // The last record may still grow: stay on it.
-        if (cursor.record === block.last && !this.#at(cursor.block + 1)) return null
+        if (cursor.record === block.last && !this.#exists(cursor.block + 1)) return null
         cursor.record += HEADER + length
         cursor.within = 0
       } else {
-        if (!this.#at(cursor.block + 1)) return null
+        if (!this.#exists(cursor.block + 1)) return null
         cursor.block += 1
         cursor.record = 0
         cursor.within = 0
@@ -118,6 +118,11 @@ export class KeptOutput {
     const missed = (this.#tail[0]?.start ?? this.#totalBytes) - cursor.position
     cursor.position += missed
     return missed
+  }
+
+  /** Is or was there a block of this number? */
+  #exists(block: number): boolean {
+    return block < this.#head.length + this.#droppedBlocks + this.#tail.length
   }
 
   #at(block: number): Block | undefined {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { INVOCATION_ENV } from '../wire.ts'
 
 interface ProcessEntry {
@@ -109,4 +109,13 @@ function hasTag(pid: number, tag: string): boolean {
   const wanted = Buffer.from(`${INVOCATION_ENV}=${tag}\0`)
   const at = environment.indexOf(wanted)
   return at === 0 || (at > 0 && environment.includes(Buffer.concat([Buffer.from([0]), wanted])))
+}
+
+/** When memory runs out the kernel shall take a command and what it started, not host. */
+export function preferForOom(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '500')
+  } catch {
+    // It ended already, or the sandbox's /proc cannot be written: then the kernel goes by size.
+  }
 }

@@ -4,6 +4,7 @@ import { errnoOf, fromSystemError, HostFailure } from '../host-failure.ts'
 import { attempt, descriptorPath, isGit, openChecked, type RealScope, realScope } from '../safe-path.ts'
 import { isUnder, type SessionRoot } from '../session-root.ts'
 import type { FileEntry, ListResult } from '../wire.ts'
+import { Breather } from './breather.ts'
 import { describe } from './describe.ts'
 
 /** Names kept of one directory. A larger one is answered as truncated. */
@@ -16,9 +17,10 @@ interface Listing {
   skipGit: boolean
   entries: FileEntry[]
   truncated: boolean
+  breather: Breather
 }
 
-export function listDirectory(root: SessionRoot, fields: Fields): ListResult {
+export async function listDirectory(root: SessionRoot, fields: Fields): Promise<ListResult> {
   const asked = fields.scope()
   const scope = realScope(root, asked)
   const found = openChecked(scope)
@@ -31,8 +33,9 @@ export function listDirectory(root: SessionRoot, fields: Fields): ListResult {
       skipGit: fields.boolean('skip_git') && !found.path.slice(scope.session.length).split('/').some(isGit),
       entries: [],
       truncated: false,
+      breather: new Breather(),
     }
-    collect(listing, found.fd, Buffer.from(asked.path.replace(/(.)\/+$/, '$1')))
+    await collect(listing, found.fd, Buffer.from(asked.path.replace(/(.)\/+$/, '$1')))
     return { entries: listing.entries, truncated: listing.truncated }
   } finally {
     closeSync(found.fd)
@@ -43,7 +46,7 @@ export function listDirectory(root: SessionRoot, fields: Fields): ListResult {
  * Depth first in the order of whole paths: a directory's own entry sorts by its name, what is in it by its name with a slash, so
  * that `a`, `a-b`, `a/x` come in bytewise order and the listing can stop at its limit.
  */
-function collect(listing: Listing, directory: number, shown: Buffer): void {
+async function collect(listing: Listing, directory: number, shown: Buffer): Promise<void> {
   const items: { key: Buffer; name: Buffer; stats?: Stats; descend: boolean }[] = []
   for (const name of readNames(listing, directory)) {
     if (listing.skipGit && isGit(name.toString())) continue
@@ -57,7 +60,7 @@ function collect(listing: Listing, directory: number, shown: Buffer): void {
     if (listing.truncated) return
     const path = Buffer.concat([shown, SLASH, item.name])
     if (item.descend) {
-      descend(listing, directory, item.name, path)
+      await descend(listing, directory, item.name, path)
     } else if (item.stats) {
       if (listing.entries.length === listing.maxEntries) listing.truncated = true
       else listing.entries.push(describe(path.toString(), item.stats))
@@ -67,7 +70,7 @@ function collect(listing: Listing, directory: number, shown: Buffer): void {
 
 const SLASH = Buffer.from('/')
 
-function descend(listing: Listing, directory: number, name: Buffer, shown: Buffer): void {
+async function descend(listing: Listing, directory: number, name: Buffer, shown: Buffer): Promise<void> {
   let child: number
   try {
     child = openSync(
@@ -83,7 +86,8 @@ function descend(listing: Listing, directory: number, name: Buffer, shown: Buffe
     const path = readlinkSync(descriptorPath(child))
     // The secrets' mount point, when a root lies above it; or a directory that was moved out while we walked.
     if (isUnder(path, listing.scope.secrets) || !listing.scope.roots.some((root) => isUnder(path, root))) return
-    collect(listing, child, shown)
+    await listing.breather.pause()
+    await collect(listing, child, shown)
   } finally {
     closeSync(child)
   }

@@ -2,68 +2,95 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readlinkSync,
+  readSync,
   rmdirSync,
+  type Stats,
   symlinkSync,
   unlinkSync,
+  writeSync,
 } from 'node:fs'
 import { HostFailure } from '../host-failure.ts'
-import { attempt, descriptorPath, entryPath, isGit, type Place } from '../safe-path.ts'
-import { digestOf, TemporaryFile } from './atomic-file.ts'
+import { attempt, descriptorPath, isGit, type Place } from '../safe-path.ts'
+import { Breather } from './breather.ts'
 
 /** One descriptor is held per level; deeper trees are refused rather than exhausting them. */
 const MAX_DEPTH = 200
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+const OPEN_SOURCE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+const OPEN_NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+const COPY_BYTES = 1024 * 1024
+
+/** A name in an opened directory, in bytes: not every name is UTF-8. */
+interface Entry {
+  directory: number
+  name: Buffer
+}
+
+export const entryOf = (place: Place): Entry => ({ directory: place.directory, name: Buffer.from(place.name) })
+
+const pathOf = ({ directory, name }: Entry): Buffer => Buffer.concat([Buffer.from(`${descriptorPath(directory)}/`), name])
 
 /** Throws `path_denied` when a `.git` lies anywhere in the tree: only git removes or copies those. Nothing is touched. */
-export function refuseGitInside(place: Place): void {
-  visit(place, (_directory, name) => {
-    if (isGit(name))
+export async function refuseGitInside(place: Place): Promise<void> {
+  await visit(place, ({ name }) => {
+    if (isGit(name.toString()))
       throw new HostFailure(
         'path_denied',
-        `${JSON.stringify(place.scope.asked)} holds a .git, which only git writes to: take it apart by hand`,
+        `${JSON.stringify(place.scope.asked)} holds a .git directory, which only git writes to`,
       )
   })
 }
 
 /** Removes the directory and all that is in it; symlinks themselves, never what they lead to. */
-export function removeTree(place: Place): void {
-  visit(
-    place,
-    () => undefined,
-    (directory, name, isDirectory) => {
-      if (isDirectory) rmdirSync(entryPath(directory, name))
-      else unlinkSync(entryPath(directory, name))
-    },
-  )
-  attempt(place.scope.asked, () => rmdirSync(entryPath(place.directory, place.name)))
+export async function removeTree(place: Place): Promise<void> {
+  const remove = (entry: Entry, stats: Stats) => (stats.isDirectory() ? rmdirSync(pathOf(entry)) : unlinkSync(pathOf(entry)))
+  await visit(place, () => undefined, remove)
+  attempt(place.scope.asked, () => rmdirSync(pathOf(entryOf(place))))
 }
 
-/** Copies a directory to a place where nothing is yet. Links are copied as links; devices, FIFOs and sockets are refused. */
-export function copyTree(from: Place, to: Place): void {
-  copyLevel(from, { directory: from.directory, name: from.name }, { directory: to.directory, name: to.name }, 0)
+/** Copies a file, a link (as a link) or a directory to a name that is free. Devices, FIFOs and sockets are refused. */
+export async function copyTree(asked: string, from: Entry, to: Entry): Promise<void> {
+  await copyEntry({ asked, breather: new Breather() }, from, to, 0)
 }
 
-interface Entry {
-  directory: number
-  name: string
+interface Walk {
+  asked: string
+  breather: Breather
 }
 
-function copyLevel(origin: Place, from: Entry, to: Entry, depth: number): void {
-  const source = openLevel(origin, from, depth)
+async function copyEntry(walk: Walk, from: Entry, to: Entry, depth: number): Promise<void> {
+  const stats = attempt(walk.asked, () => lstatSync(pathOf(from)))
+  if (stats.isDirectory()) {
+    await copyDirectory(walk, from, to, depth)
+  } else if (stats.isSymbolicLink()) {
+    attempt(walk.asked, () => symlinkSync(readlinkSync(pathOf(from), 'buffer'), pathOf(to)))
+  } else if (stats.isFile()) {
+    await copyContent(walk, from, to)
+  } else {
+    throw new HostFailure(
+      'invalid_argument',
+      `${JSON.stringify(walk.asked)}: ${JSON.stringify(from.name.toString())} is not a regular file`,
+    )
+  }
+}
+
+async function copyDirectory(walk: Walk, from: Entry, to: Entry, depth: number): Promise<void> {
+  const source = openLevel(walk, from, depth)
   try {
-    const mode = attempt(origin.scope.asked, () => {
-      mkdirSync(entryPath(to.directory, to.name), 0o700)
-      return fstatSync(source).mode & 0o777
-    })
-    const target = openLevel(origin, to, depth)
+    attempt(walk.asked, () => mkdirSync(pathOf(to), 0o700))
+    const target = openLevel(walk, to, depth)
     try {
-      for (const name of names(origin, source)) copyEntry(origin, { directory: source, name }, { directory: target, name }, depth)
-      fchmodSync(target, mode)
+      for (const name of names(walk, source)) {
+        await copyEntry(walk, { directory: source, name }, { directory: target, name }, depth + 1)
+        await walk.breather.pause()
+      }
+      fchmodSync(target, fstatSync(source).mode & 0o777)
     } finally {
       closeSync(target)
     }
@@ -72,60 +99,60 @@ function copyLevel(origin: Place, from: Entry, to: Entry, depth: number): void {
   }
 }
 
-/** One entry of any kind that can be copied, to a name that is free. */
-export function copyEntry(origin: Place, from: Entry, to: Entry, depth = 0): void {
-  const { asked } = origin.scope
-  const stats = attempt(asked, () => lstatSync(entryPath(from.directory, from.name)))
-  if (stats.isDirectory()) {
-    copyLevel(origin, from, to, depth + 1)
-    return
-  }
-  if (stats.isSymbolicLink()) {
-    attempt(asked, () => symlinkSync(readlinkSync(entryPath(from.directory, from.name)), entryPath(to.directory, to.name)))
-    return
-  }
-  if (!stats.isFile())
-    throw new HostFailure('invalid_argument', `${JSON.stringify(asked)}: ${JSON.stringify(from.name)} is not a regular file`)
-  const fd = attempt(asked, () =>
-    openSync(entryPath(from.directory, from.name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
-  )
-  const copy = new TemporaryFile({ ...origin, directory: to.directory, name: to.name })
+async function copyContent(walk: Walk, from: Entry, to: Entry): Promise<void> {
+  const source = attempt(walk.asked, () => openSync(pathOf(from), OPEN_SOURCE))
   try {
-    attempt(asked, () => digestOf(fd, (chunk) => copy.write(chunk)))
-    copy.commit(stats.mode & 0o777, true)
+    const stats = fstatSync(source)
+    if (!stats.isFile()) throw new HostFailure('changed', `${JSON.stringify(walk.asked)} changed while it was copied`)
+    const target = attempt(walk.asked, () => openSync(pathOf(to), OPEN_NEW, 0o600))
+    try {
+      const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, stats.size + 1))
+      for (;;) {
+        const read = attempt(walk.asked, () => readSync(source, buffer))
+        if (read === 0) break
+        attempt(walk.asked, () => {
+          for (let done = 0; done < read; ) done += writeSync(target, buffer, done, read - done)
+        })
+        await walk.breather.pause()
+      }
+      fchmodSync(target, stats.mode & 0o777)
+    } finally {
+      closeSync(target)
+    }
   } finally {
-    copy.discard()
-    closeSync(fd)
+    closeSync(source)
   }
 }
 
-type Visit = (directory: number, name: string, isDirectory: boolean) => void
+type Visit = (entry: Entry, stats: Stats) => void
 
 /** Calls `before` for every entry below the place on the way down and `after` on the way up. */
-function visit(place: Place, before: Visit, after?: Visit): void {
-  const level = (entry: Entry, depth: number): void => {
-    const directory = openLevel(place, entry, depth)
+async function visit(place: Place, before: Visit, after?: Visit): Promise<void> {
+  const walk = { asked: place.scope.asked, breather: new Breather() }
+  const level = async (parent: Entry, depth: number): Promise<void> => {
+    const directory = openLevel(walk, parent, depth)
     try {
-      for (const name of names(place, directory)) {
-        const isDirectory = attempt(place.scope.asked, () => lstatSync(entryPath(directory, name)).isDirectory())
-        before(directory, name, isDirectory)
-        if (isDirectory) level({ directory, name }, depth + 1)
-        if (after) attempt(place.scope.asked, () => after(directory, name, isDirectory))
+      for (const name of names(walk, directory)) {
+        const entry = { directory, name }
+        const stats = attempt(walk.asked, () => lstatSync(pathOf(entry)))
+        before(entry, stats)
+        if (stats.isDirectory()) await level(entry, depth + 1)
+        if (after) attempt(walk.asked, () => after(entry, stats))
+        await walk.breather.pause()
       }
     } finally {
       closeSync(directory)
     }
   }
-  level(place, 0)
+  await level(entryOf(place), 0)
 }
 
-function openLevel(place: Place, entry: Entry, depth: number): number {
+function openLevel(walk: Walk, entry: Entry, depth: number): number {
   if (depth > MAX_DEPTH)
-    throw new HostFailure('too_large', `${JSON.stringify(place.scope.asked)} is nested deeper than ${MAX_DEPTH} directories`)
-  return attempt(place.scope.asked, () => openSync(entryPath(entry.directory, entry.name), OPEN_DIRECTORY))
+    throw new HostFailure('too_large', `${JSON.stringify(walk.asked)} is nested deeper than ${MAX_DEPTH} directories`)
+  return attempt(walk.asked, () => openSync(pathOf(entry), OPEN_DIRECTORY))
 }
 
-/** Names as bytes in latin1 would not fit the rest; a name that is not UTF-8 shows as not found and fails the operation by name. */
-function names(place: Place, directory: number): string[] {
-  return attempt(place.scope.asked, () => readdirSync(descriptorPath(directory)))
+function names(walk: Walk, directory: number): Buffer[] {
+  return attempt(walk.asked, () => readdirSync(descriptorPath(directory), { encoding: 'buffer' }))
 }

@@ -15,14 +15,14 @@ export async function startTime(pid: number): Promise<number | null> {
 }
 
 /** Living processes that have exactly this variable in the environment they were started with, as far as it is readable. */
-export async function findByEnvironment(name: string, value: string): Promise<number[]> {
+export async function findByEnvironment(name: string, value: string): Promise<{ pid: number; variables: string[] }[]> {
   const wanted = `${name}=${value}`
-  const found: number[] = []
+  const found: { pid: number; variables: string[] }[] = []
   for (const entry of await readdir('/proc')) {
     const pid = Number(entry)
     if (!Number.isInteger(pid) || pid === process.pid) continue
-    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
-    if (environment.split('\0').includes(wanted) && (await startTime(pid)) !== null) found.push(pid)
+    const variables = (await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')).split('\0')
+    if (variables.includes(wanted) && (await startTime(pid)) !== null) found.push({ pid, variables })
   }
   return found
 }

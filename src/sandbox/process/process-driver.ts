@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import type { Isolation, SandboxRecord } from '../../domain/session.ts'
-import type { HostBoot } from '../../host/wire.ts'
+import { type HostBoot, INVOCATION_ENV } from '../../host/wire.ts'
 import type { HostClient } from '../host-client.ts'
 import { connectHost, listRuns, type PreparedRun, prepareRun, readToken, removeRun, runDirectory } from '../host-launch.ts'
 import type { Sandbox } from '../sandbox.ts'
@@ -187,18 +187,21 @@ export class ProcessDriver implements SandboxDriver {
     }
   }
 
-  /** SIGTERM, so that host ends what it started, then SIGKILL to whatever still bears the run's name. Returns when all are gone. */
+  /**
+   * SIGTERM to host alone, which knows what it started (also what forgot where it comes from), then SIGKILL to whatever still bears
+   * the run's name. Returns when all are gone.
+   */
   async #killAll(dir: string): Promise<void> {
     const deadline = Date.now() + KILL_WAIT_MS
     const term = Date.now() + TERM_WAIT_MS
-    let signal: NodeJS.Signals = 'SIGTERM'
     for (let first = true; ; first = false) {
-      const pids = await findByEnvironment(RUN_ENV, dir)
-      if (pids.length === 0) return
-      if (Date.now() > deadline) throw errors.internal(`processes of a sandbox do not end: ${pids.join(', ')}`)
-      if (Date.now() > term) signal = 'SIGKILL'
-      // Commands of host's get SIGKILL by host; a second SIGTERM would tell nobody anything.
-      if (first || signal === 'SIGKILL') for (const pid of pids) sendSignal(pid, signal)
+      const found = await findByEnvironment(RUN_ENV, dir)
+      if (found.length === 0) return
+      if (Date.now() > deadline)
+        throw errors.internal(`processes of a sandbox do not end: ${found.map(({ pid }) => pid).join(', ')}`)
+      const hosts = found.filter(({ variables }) => !variables.some((variable) => variable.startsWith(`${INVOCATION_ENV}=`)))
+      if (hosts.length === 0 || Date.now() > term) for (const { pid } of found) sendSignal(pid, 'SIGKILL')
+      else if (first) for (const { pid } of hosts) sendSignal(pid, 'SIGTERM')
       await delay(20)
     }
   }

@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, describe } from 'vitest'
+import { attackCases } from './attack-cases.ts'
+import { execCases } from './exec-cases.ts'
+import { fileCases } from './file-cases.ts'
+import { Harness, type SandboxFixture } from './harness.ts'
+import { lifecycleCases } from './lifecycle-cases.ts'
+import { processCases } from './process-cases.ts'
+
+/** What every driver's sandboxes must do, and must not let be done to them. */
+export function describeSandbox(name: string, makeFixture: () => Promise<SandboxFixture>): void {
+  describe(`sandbox: ${name}`, () => {
+    let fixture: SandboxFixture
+    let harness: Harness
+
+    beforeAll(async () => {
+      fixture = await makeFixture()
+      harness = await Harness.start(fixture, { TOKEN: 'hunter22' })
+    })
+
+    afterAll(async () => {
+      await harness?.end()
+      await fixture?.dispose()
+    })
+
+    execCases(() => harness)
+    fileCases(() => harness)
+    attackCases(() => harness)
+    processCases(() => harness)
+    lifecycleCases(() => fixture)
+  })
+}
