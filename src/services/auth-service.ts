@@ -6,7 +6,7 @@ import { type Caller, owns, principalKey, TOOL_ROLES } from '../domain/principal
 import type { ApiToken, RoleBinding, Store, User } from '../store/store.ts'
 import type { Auth } from './contracts.ts'
 import { LoginLimiter } from './login-limiter.ts'
-import { LoginTokens } from './login-tokens.ts'
+import { LoginTokens, passwordMark } from './login-tokens.ts'
 import { checkPasswordPolicy, Passwords } from './passwords.ts'
 
 export const DEFAULT_TENANT = 'default'
@@ -98,7 +98,8 @@ export class AuthService implements Auth {
     })
     succeeded()
     const issuedAt = Math.max(now.getTime(), validAfter === null ? 0 : Date.parse(validAfter))
-    return { ...(await this.#loginTokens.sign({ tenant_id: tenant, actor_id: name, issuedAt })), user: withoutHash(fresh) }
+    const claims = { tenant_id: tenant, actor_id: name, password: passwordMark(fresh.password_hash), issuedAt }
+    return { ...(await this.#loginTokens.sign(claims)), user: withoutHash(fresh) }
   }
 
   async authenticate(bearer: string): Promise<Caller> {
@@ -276,10 +277,12 @@ export class AuthService implements Auth {
   async #byLoginToken(bearer: string): Promise<Caller> {
     const claims = await this.#loginTokens.verify(bearer, this.#clock())
     if (!claims) throw errors.unauthorized()
-    const { tenant_id, actor_id, issuedAt } = claims
+    const { tenant_id, actor_id, password, issuedAt } = claims
+    const user = await this.#store.users.get(tenant_id, actor_id)
+    if (!user || passwordMark(user.password_hash) !== password) throw errors.unauthorized()
     const validAfter = await this.#store.users.tokensValidAfter(tenant_id, actor_id)
     if (validAfter !== null && issuedAt < Date.parse(validAfter)) throw errors.unauthorized()
-    return this.#activeUser(claims)
+    return callerOf(user)
   }
 
   async #byApiToken(bearer: string): Promise<Caller> {
@@ -319,13 +322,8 @@ export class AuthService implements Auth {
     await this.#store.apiTokens.touch(token.id, now.toISOString())
   }
 
-  /** A user without any role holds no permission, so it is no caller. */
   async #activeUser({ tenant_id, actor_id }: Owner): Promise<Caller> {
-    const user = await this.#store.users.get(tenant_id, actor_id)
-    if (!user?.active) throw errors.unauthorized()
-    if (!ROLES.some((role) => user.roles.includes(role)))
-      throw errors.permissionDenied('role', 'your user has no role: an admin has to give it one')
-    return { kind: 'user', tenant_id, actor_id, admin: user.roles.includes('admin'), tool_roles: user.tool_roles }
+    return callerOf(await this.#store.users.get(tenant_id, actor_id))
   }
 
   async #insertToken(
@@ -366,7 +364,6 @@ export class AuthService implements Auth {
       created_at,
     })
     // Nothing that a deleted user of the same name left behind is the new one's.
-    await tx.users.update(tenant_id, name, { tokens_valid_after: await this.#afterAllTokens(tx, tenant_id, name) })
     await tx.apiTokens.deleteOfOwner({ tenant_id, actor_id: name })
     await this.#setRoles(tx, { tenant_id, actor_id: name }, roles)
   }
@@ -393,6 +390,20 @@ export class AuthService implements Auth {
         throw errors.conflict('this is the last active admin: make another user admin first')
       return result
     })
+  }
+}
+
+/** A user without any role holds no permission, so it is no caller. */
+function callerOf(user: User | null): Caller {
+  if (!user?.active) throw errors.unauthorized()
+  if (!ROLES.some((role) => user.roles.includes(role)))
+    throw errors.permissionDenied('role', 'your user has no role: an admin has to give it one')
+  return {
+    kind: 'user',
+    tenant_id: user.tenant_id,
+    actor_id: user.name,
+    admin: user.roles.includes('admin'),
+    tool_roles: user.tool_roles,
   }
 }
 

@@ -1,10 +1,11 @@
 import { jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
+import { sha256 } from '../domain/canonical-json.ts'
 
 const AUDIENCE = 'cloister-api'
 const TYPE = 'cloister-login+jwt'
 
-const CLAIMS = z.object({ sub: z.string().min(1), tenant: z.string().min(1), iat: z.number(), exp: z.number() })
+const CLAIMS = z.object({ sub: z.string().min(1), tenant: z.string().min(1), pwd: z.string(), iat: z.number(), exp: z.number() })
 
 export interface LoginTokensOptions {
   /** At least 32 bytes. */
@@ -14,11 +15,21 @@ export interface LoginTokensOptions {
   issuer: string
 }
 
-/** Whom a login token names. `issuedAt`: milliseconds since 1970. */
 export interface LoginClaims {
   tenant_id: string
   actor_id: string
+  /** Which of the user's passwords it was got with (`passwordMark`). */
+  password: string
+  /** Milliseconds since 1970. */
   issuedAt: number
+}
+
+/**
+ * Tells a user's passwords apart, and users of one name one after the other: every hash has a salt of its own. So a token ends
+ * with the password that it was got with, whatever the clocks say. Nothing of the password is in it.
+ */
+export function passwordMark(passwordHash: string): string {
+  return sha256(passwordHash).slice(0, 32)
 }
 
 /** JWTs, HS256: who logged in, when. What the user may do is not in them, so that it can change at once. */
@@ -30,10 +41,10 @@ export class LoginTokens {
     this.#options = options
   }
 
-  async sign({ tenant_id, actor_id, issuedAt }: LoginClaims): Promise<{ token: string; expires_at: string }> {
+  async sign({ tenant_id, actor_id, password, issuedAt }: LoginClaims): Promise<{ token: string; expires_at: string }> {
     const expires = Math.floor(issuedAt / 1000) + this.#options.ttlSeconds
-    // `iat` keeps the milliseconds (RFC 7519 allows fractions): a token made just before a password change must not outlive it.
-    const token = await new SignJWT({ tenant: tenant_id })
+    // `iat` keeps the milliseconds (RFC 7519 allows fractions): a token made just before a deactivation must not outlive it.
+    const token = await new SignJWT({ tenant: tenant_id, pwd: password })
       .setProtectedHeader({ alg: 'HS256', typ: TYPE })
       .setIssuer(this.#options.issuer)
       .setAudience(AUDIENCE)
@@ -54,8 +65,8 @@ export class LoginTokens {
         audience: AUDIENCE,
         currentDate: now,
       })
-      const { sub, tenant, iat } = CLAIMS.parse(payload)
-      return { tenant_id: tenant, actor_id: sub, issuedAt: Math.round(iat * 1000) }
+      const { sub, tenant, pwd, iat } = CLAIMS.parse(payload)
+      return { tenant_id: tenant, actor_id: sub, password: pwd, issuedAt: Math.round(iat * 1000) }
     } catch {
       // Every reason is the same to the caller: a valid credential is needed.
       return null

@@ -23,14 +23,29 @@ export function checkPasswordPolicy(password: string): void {
     ])
 }
 
+export interface PasswordAlgorithm {
+  hash(password: string): Promise<string>
+  verify(hashed: string, password: string): Promise<boolean>
+}
+
+const ARGON2ID: PasswordAlgorithm = {
+  hash: (password) => hash(password, COST),
+  verify: (hashed, password) => verify(hashed, password),
+}
+
 /** argon2id, a few at a time. Methods throw `rate_limited` when too many wait. */
 export class Passwords {
+  readonly #algorithm: PasswordAlgorithm
   #atWork = 0
   readonly #waiting: (() => void)[] = []
   #decoy: Promise<string> | undefined
 
+  constructor(algorithm: PasswordAlgorithm = ARGON2ID) {
+    this.#algorithm = algorithm
+  }
+
   hash(password: string): Promise<string> {
-    return this.#inTurn(() => hash(password, COST))
+    return this.#inTurn(() => this.#algorithm.hash(password))
   }
 
   /**
@@ -39,9 +54,9 @@ export class Passwords {
    */
   async verify(hashed: string | null, password: string): Promise<boolean> {
     const given = password.length > PASSWORD_MAX ? '' : password
-    this.#decoy ??= hash(randomBytes(32).toString('base64url'), COST)
+    this.#decoy ??= this.#algorithm.hash(randomBytes(32).toString('base64url'))
     const decoy = await this.#decoy
-    const matches = await this.#inTurn(() => verify(hashed ?? decoy, given))
+    const matches = await this.#inTurn(() => this.#algorithm.verify(hashed ?? decoy, given))
     return matches && hashed !== null && given === password
   }
 
