@@ -125,6 +125,8 @@ export class BubblewrapDriver implements SandboxDriver {
   async find(record: SandboxRecord, sessionId: string, epoch: number): Promise<Sandbox | null> {
     const key = { sessionId, generation: record.generation }
     const dir = runDirectory(this.#runRoot, key)
+    // A record of another session or generation is not the one of what runs here.
+    if (record.detail.run_dir !== dir) return null
     const init = initOf(record.detail)
     const token = record.phase === 'running' ? await readToken(dir) : null
     if (token !== null && init !== null && isAlive(init)) {
@@ -140,7 +142,8 @@ export class BubblewrapDriver implements SandboxDriver {
 
   async stop(record: SandboxRecord, sessionId: string): Promise<void> {
     const dir = runDirectory(this.#runRoot, { sessionId, generation: record.generation })
-    await teardown({ ...record.detail, ...readDetail(dir), run_dir: dir })
+    const recorded = record.detail.run_dir === dir ? record.detail : {}
+    await teardown({ ...recorded, ...readDetail(dir), run_dir: dir })
   }
 
   async leftovers(): Promise<{ session_id: string; generation: number }[]> {
