@@ -40,7 +40,7 @@ export type PastStep = Pick<TurnStep, 'text' | 'calls'>
 export const PROMPT_BUDGET = 400_000
 /** Characters of an old tool result, of an old argument, and of a whole old turn's text that are kept. */
 const EXCERPT = 2_000
-/** Results of the newest steps are never shortened. */
+/** Results of the newest steps are shortened only if that alone does not do. */
 const KEPT_STEPS = 3
 
 /** The rules first, then facts, then what the session's owner wrote. Built afresh for every model call. */
@@ -113,17 +113,8 @@ export interface Conversation {
 
 /** The whole prompt. Pure: the same conversation gives the same prompt, so that providers can cache its beginning. */
 export function buildPrompt(conversation: Conversation, names: ToolNames, budget: number = PROMPT_BUDGET): Prompt {
-  const current = [
-    userMessage(conversation.user),
-    ...conversation.steps.flatMap((step) => stepMessages(step, names, conversation.model)),
-  ]
+  const current = currentMessages(conversation, names, budget)
   let size = sizeOf(current)
-  if (size > budget) {
-    const old = conversation.steps.slice(0, -KEPT_STEPS).map(shortened)
-    const recent = conversation.steps.slice(-KEPT_STEPS)
-    current.splice(1, current.length, ...[...old, ...recent].flatMap((step) => stepMessages(step, names, conversation.model)))
-    size = sizeOf(current)
-  }
   const past: PromptMessage[][] = []
   let leftOut = 0
   for (const turn of conversation.past.toReversed()) {
@@ -143,6 +134,26 @@ export function buildPrompt(conversation: Conversation, names: ToolNames, budget
     ...current,
     ...(conversation.nudge ? [userMessage(conversation.nudge)] : []),
   ]
+}
+
+/** The turn at hand, as whole as the budget allows. The user's message and the last step are always there. */
+function currentMessages({ user, steps, model }: Conversation, names: ToolNames, budget: number): PromptMessage[] {
+  const render = (shown: readonly TurnStep[], leftOut = 0) => [
+    ...(leftOut > 0
+      ? [userMessage(`[Cloister: the first ${leftOut} steps of the turn that follows are left out because it is long.]`)]
+      : []),
+    userMessage(user),
+    ...shown.flatMap((step) => stepMessages(step, names, model)),
+  ]
+  const whole = render(steps)
+  if (sizeOf(whole) <= budget) return whole
+  const recent = render([...steps.slice(0, -KEPT_STEPS).map(shortened), ...steps.slice(-KEPT_STEPS)])
+  if (sizeOf(recent) <= budget) return recent
+  const short = steps.map(shortened)
+  for (let leftOut = 0; ; leftOut++) {
+    const rest = render(short.slice(leftOut), leftOut)
+    if (sizeOf(rest) <= budget || leftOut >= short.length - 1) return rest
+  }
 }
 
 function pastMessages(turn: PastTurn, names: ToolNames): PromptMessage[] {
@@ -185,7 +196,7 @@ function stepMessages(step: PastStep | TurnStep, names: ToolNames, model: string
 }
 
 function shortened(step: TurnStep): TurnStep {
-  return { ...step, calls: step.calls.map(excerpt) }
+  return { ...step, text: cutMiddle(step.text, EXCERPT), calls: step.calls.map(excerpt) }
 }
 
 /** A call as it is remembered when its turn is over: long arguments and results cut. */

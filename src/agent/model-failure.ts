@@ -123,6 +123,7 @@ function retryAfter(headers: Record<string, string> | undefined, now: Date): num
   const value = headers?.['retry-after']
   if (!value) return null
   if (/^\d+(\.\d+)?$/.test(value.trim())) return Number.parseFloat(value) * 1000
-  const date = Date.parse(value)
+  // Date.parse alone takes nearly anything, "-5" for a year.
+  const date = /^[A-Z][a-z]{2}, /.test(value) ? Date.parse(value) : Number.NaN
   return Number.isNaN(date) ? null : Math.max(0, date - now.getTime())
 }

@@ -1,3 +1,4 @@
+import { cutMiddle } from '../agent/call-result.ts'
 import { excerpt, type PastStep, type PastTurn } from '../agent/context.ts'
 import { pastStepSchema, type TurnStep } from '../agent/turn-step.ts'
 import type { Message } from '../domain/message.ts'
@@ -5,11 +6,13 @@ import type { EventLog } from './event-log.ts'
 
 /** Events read at once. */
 const PAGE = 500
+/** Characters of one answer that the log keeps with its step; a final answer is a message besides. */
+const RECORDED_TEXT = 20_000
 
 /** What `turn.step` records of a step: enough to remember the conversation by, without the whole outputs. */
 export function stepEvent(turnId: string, step: TurnStep): Record<string, unknown> {
-  const { text, finish_reason } = step
-  return { turn_id: turnId, step: step.step, text, finish_reason, calls: step.calls.map(excerpt) }
+  const text = cutMiddle(step.text, RECORDED_TEXT)
+  return { turn_id: turnId, step: step.step, text, finish_reason: step.finish_reason, calls: step.calls.map(excerpt) }
 }
 
 /** The turns before this one, in the order of their messages, from the messages and the log. */

@@ -675,11 +675,11 @@ describe('a session that is closed', () => {
 
 /** A log that lets so many transactions through and dies at the next, before or after its commit, and stays dead. */
 class DyingLog extends EventLog {
-  readonly #when: 'before the commit' | 'after the commit'
+  readonly #when: 'before' | 'after'
   #left: number
   dead = false
 
-  constructor(of: Store, left: number, when: 'before the commit' | 'after the commit') {
+  constructor(of: Store, left: number, when: 'before' | 'after') {
     super(of)
     this.#left = left
     this.#when = when
@@ -688,7 +688,7 @@ class DyingLog extends EventLog {
   override async transaction<T>(work: (tx: Store, emit: Emit) => Promise<T>): Promise<T> {
     if (this.dead) throw errors.storeUnavailable('killed')
     this.dead = --this.#left < 0
-    if (this.dead && this.#when === 'before the commit') throw errors.storeUnavailable('killed')
+    if (this.dead && this.#when === 'before') throw errors.storeUnavailable('killed')
     const result = await super.transaction(work)
     if (this.dead) throw errors.storeUnavailable('killed')
     return result
@@ -729,21 +729,24 @@ describe('a killed server', () => {
 
   // Post, begin, three answers, three results, end, and the look for the next message: ten transactions. A killed post was not acknowledged.
   const points = Array.from({ length: 9 }, (_, n) => n + 1)
-  const cases = points.flatMap((point) => (['before the commit', 'after the commit'] as const).map((when) => ({ point, when })))
-  it.each(cases)('loses and doubles nothing when killed at transaction $point + 1, $when', async ({ point, when }) => {
-    writeFileSync(join(folder, 'write.json'), JSON.stringify(SCRIPT))
-    const id = await session({ model: 'scripted/write' })
-    const log = new DyingLog(store, point, when)
-    const first = new TurnService(dependencies({ eventLog: log }))
-    await first.post(ALICE, id, 'write').catch(() => {})
-    await until(() => log.dead)
-    await first.stop()
-    expect(log.dead).toBe(true)
-    const second = start()
-    await second.resume()
-    await quiet(id)
-    expect(await ending(id)).toEqual(whole)
-  })
+  const cases = points.flatMap((point) => (['before', 'after'] as const).map((when) => ({ point, when })))
+  it.each(cases)(
+    'loses and doubles nothing when killed after $point transactions, $when the next commits',
+    async ({ point, when }) => {
+      writeFileSync(join(folder, 'write.json'), JSON.stringify(SCRIPT))
+      const id = await session({ model: 'scripted/write' })
+      const log = new DyingLog(store, point, when)
+      const first = new TurnService(dependencies({ eventLog: log }))
+      await first.post(ALICE, id, 'write').catch(() => {})
+      await until(() => log.dead)
+      await first.stop()
+      expect(log.dead).toBe(true)
+      const second = start()
+      await second.resume()
+      await quiet(id)
+      expect(await ending(id)).toEqual(whole)
+    },
+  )
 
   it('attaches to the call that was running, and does not make it again', async () => {
     wire.answer(message([toolUse('toolu_1', 'fs_write', { path: 'a' })]), message([text('Written.')]))
