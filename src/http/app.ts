@@ -7,12 +7,14 @@ import { EventStreams } from './event-streams.ts'
 import { authentication, createAuthenticator } from './plugins/authentication.ts'
 import { bodyParsing } from './plugins/body-parsing.ts'
 import { errorRendering, sendError } from './plugins/errors.ts'
+import { gracefulClose } from './plugins/graceful-close.ts'
 import { malformedRequests } from './plugins/malformed-requests.ts'
 import { metrics } from './plugins/metrics.ts'
 import { docs, openapi } from './plugins/openapi.ts'
 import { requestId, requestIds } from './plugins/request-ids.ts'
 import { requestLog } from './plugins/request-log.ts'
 import { RouteTable } from './plugins/route-table.ts'
+import { strictQueries } from './plugins/strict-queries.ts'
 import { approveApproval } from './routes/approvals/approve-approval.ts'
 import { denyApproval } from './routes/approvals/deny-approval.ts'
 import { getApproval } from './routes/approvals/get-approval.ts'
@@ -73,8 +75,8 @@ const BODY_LIMIT = 2 * 1024 * 1024
 const REQUEST_TIMEOUT = 300_000
 
 /**
- * The HTTP API. Nothing listens yet: `listen`, `inject` or `ready` load it. `close` ends event streams, refuses new requests, and
- * resolves when those under way are answered.
+ * The HTTP API. Nothing listens yet: `listen`, `inject` or `ready` load it. `close` ends event streams, takes no new connections,
+ * and resolves when the requests under way are answered.
  */
 export function buildApp(deps: AppDependencies): App {
   const app: App = fastify({
@@ -84,6 +86,7 @@ export function buildApp(deps: AppDependencies): App {
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT,
     exposeHeadRoutes: false,
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
     frameworkErrors: (error, request, reply) => {
       sendError(error, request, reply.header('x-request-id', request.id))
@@ -94,11 +97,11 @@ export function buildApp(deps: AppDependencies): App {
   app.setSerializerCompiler(serializerCompiler)
 
   const streams = new EventStreams(deps.eventLog, deps.streams)
-  app.addHook('preClose', async () => streams.endAll())
   const authenticator = createAuthenticator(deps.config, deps)
   const routes = new RouteTable(app)
   app.decorate('routeTable', routes)
 
+  gracefulClose(app, streams)
   requestIds(app)
   requestLog(app)
   app.register(helmet)
@@ -109,6 +112,7 @@ export function buildApp(deps: AppDependencies): App {
   openapi(app, deps.version)
   docs(app)
 
+  strictQueries(app)
   app.register(async (scope: App) => {
     healthz(scope)
     readyz(scope, deps)
