@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { sha256 } from '../domain/canonical-json.ts'
 import type { Caller } from '../domain/principal.ts'
 import { openSqliteStore } from '../store/sql/open-sqlite-store.ts'
 import { session } from '../store/sql/records.fixture.ts'
@@ -327,6 +328,7 @@ describe('an API token', () => {
     await auth.updateUser(ADMIN, 'alice', { active: true })
     await auth.authenticate(value)
     await auth.deleteUser(ADMIN, 'alice')
+    expect(await store.apiTokens.byHash(sha256(value))).toBeNull()
     await auth.createUser(ADMIN, { name: 'alice', password: PASSWORD })
     await expect(auth.authenticate(value)).rejects.toMatchObject(code('unauthorized'))
   })
@@ -445,6 +447,21 @@ describe('an agent credential', () => {
     const { value } = await auth.createToken(ADMIN, { name: 'ci' })
     for (const mixed of [token.replace('clsa_', 'clst_'), value.replace('clst_', 'clsa_')])
       await expect(auth.authenticate(mixed)).rejects.toMatchObject(code('unauthorized'))
+  })
+
+  test('never becomes a user, also if its value looked like an API token', async () => {
+    const [bound, free] = [`clst_${'b'.repeat(43)}`, `clsa_${'f'.repeat(43)}`]
+    const row = {
+      name: 'x',
+      prefix: 'x',
+      owner: { tenant_id: 'default', actor_id: 'admin' },
+      created_at: '',
+      expires_at: null,
+      last_used_at: null,
+    }
+    await store.apiTokens.insert({ ...row, id: 'tok_1', hash: sha256(bound), session_id: await sessionOf('admin') })
+    await store.apiTokens.insert({ ...row, id: 'tok_2', hash: sha256(free), session_id: null })
+    for (const value of [bound, free]) await expect(auth.authenticate(value)).rejects.toMatchObject(code('unauthorized'))
   })
 })
 
