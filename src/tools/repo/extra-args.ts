@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { errors } from '../../domain/errors.ts'
-import type { ProjectType } from './project.ts'
+import type { ProjectType } from './detect-project.ts'
 
 /** What a caller may add to a toolchain's command. `-run=` stands for that option with any value. */
 const ALLOWED: Record<ProjectType, string[]> = {

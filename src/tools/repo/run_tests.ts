@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { type CommandResult, defineTool, type ToolContext } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
+import { detectProject, type ProjectType } from './detect-project.ts'
 import { ANY_EXTRA_ARG, checkExtraArgs, extraArgsArgument } from './extra-args.ts'
-import { detectProject, type ProjectType } from './project.ts'
 import { parseTestOutput } from './test-output/parse-test-output.ts'
 import { stripAnsi, type TestSummary } from './test-output/test-summary.ts'
 import { planTests, type TestPlan } from './test-plan.ts'
@@ -144,7 +144,7 @@ function report(type: ProjectType, run: Run, plan: TestPlan, summary: TestSummar
 }
 
 /** Signs that npm or a shell never got to the tests. */
-const NOT_RUN = /^npm (?:error|ERR!) Missing script: |Error: no test specified|: (?:command )?not found$/m
+const NOT_RUN = /^npm (?:error|ERR!) (?:Missing script: |code E(?!LIFECYCLE))|Error: no test specified|: (?:command )?not found$/m
 
 function verdict(run: Run, summary: TestSummary | null): ['tests_failed' | 'execution_failed', string] {
   const command = run.command.join(' ')

@@ -1,6 +1,6 @@
 import type { ToolContext } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
-import type { Project } from './project.ts'
+import type { Project } from './detect-project.ts'
 import { goTextOfJson } from './test-output/go-test.ts'
 
 /** How a project's tests are run: commands in order, the last one being the tests; one that fails ends the run. */
