@@ -40,6 +40,8 @@ export const ADMIN_PASSWORD_FILE = 'admin-password'
 /** A login is good for so long, in seconds. */
 const LOGIN_TTL = 12 * 3600
 const OPERATOR_INTERVAL_MS = 5000
+/** A model that sends nothing for so long is asked again. */
+const MODEL_STALL_MS = 120_000
 
 /**
  * Runs the server until a signal ends it. What stops it from starting is one line on standard error, and exit code 2 for a setting
@@ -137,8 +139,18 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     clock,
     logger,
   })
-  const approvals = new ApprovalService({ store, eventLog, invocations, clock })
-  const turns: TurnService = new TurnService({ store, eventLog, invocations, sandboxes, models, clock, logger })
+  const approvals = new ApprovalService({ store, eventLog, invocations, sandboxes, logger, clock })
+  const turns: TurnService = new TurnService({
+    store,
+    eventLog,
+    invocations,
+    sandboxes,
+    models,
+    limits: { maxSteps: config.CLOISTER_TURN_MAX_STEPS, maxSeconds: config.CLOISTER_TURN_MAX_SECONDS, stallMs: MODEL_STALL_MS },
+    retry: { max_attempts: 6, base_ms: 1000, max_ms: 60_000, random: Math.random },
+    clock,
+    logger,
+  })
   const isRoot = process.getuid?.() === 0
   const sessions = new SessionService({
     store,
@@ -157,7 +169,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     clock,
     logger,
   })
-  const files = new FileService({ store, invocations, sandboxes, clock })
+  const files = new FileService({ invocations, sandboxes })
   const auth = new AuthService({
     store,
     clock,
