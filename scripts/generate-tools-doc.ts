@@ -16,7 +16,7 @@ Relative paths start at \`/session/code\`; absolute ones must lie under it or un
 `
 
 interface JsonSchema {
-  type?: string
+  type?: string | string[]
   enum?: string[]
   anyOf?: JsonSchema[]
   items?: JsonSchema
@@ -84,7 +84,7 @@ function typeOf(schema: JsonSchema): string {
   }
   if (schema.type === 'integer' || schema.type === 'number') return `${schema.type}${range(schema)}`
   if (schema.type === 'string' && schema.maxLength !== undefined) return `string, at most ${schema.maxLength} characters`
-  return schema.type ?? 'anything'
+  return [schema.type ?? 'anything'].flat().join(' or ')
 }
 
 /** What JSON Schema says of any integer of ECMAScript is no limit of ours. */

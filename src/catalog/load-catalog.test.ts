@@ -80,7 +80,8 @@ describe.each(tools)('%s', (name, tool) => {
 
   it('cannot be changed', () => {
     expect(Object.isFrozen(tool)).toBe(true)
-    expect(Object.isFrozen(metadata)).toBe(true)
+    expect(() => metadata.policy.paths.push({ field: 'x', access: 'read' })).toThrow(TypeError)
+    expect(() => Object.assign(metadata.constraints, { timeout_seconds: 1 })).toThrow(TypeError)
   })
 })
 

@@ -43,12 +43,21 @@ function isTool(value: unknown): value is Tool {
   return typeof value === 'object' && value !== null && 'metadata' in value && 'handler' in value && 'input' in value
 }
 
-/** Sorted by name, and frozen. */
+/** Sorted by name, and frozen: what policy decides by is the same for the whole life of the server. */
 export function makeCatalog(tools: Tool[]): Catalog {
-  const sorted = Object.freeze(
-    tools.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)).map((tool) => Object.freeze(tool)),
-  )
+  const sorted = Object.freeze(tools.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)).map(frozen))
   const byName = new Map(sorted.map((tool) => [tool.metadata.name, tool]))
   if (byName.size !== sorted.length) throw new Error('two tools have the same name')
   return Object.freeze({ list: () => [...sorted], get: (name: string) => byName.get(name) ?? null })
+}
+
+function frozen(tool: Tool): Tool {
+  deepFreeze(tool.metadata)
+  return Object.freeze(tool)
+}
+
+function deepFreeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  Object.freeze(value)
+  for (const member of Object.values(value)) deepFreeze(member)
 }
