@@ -341,6 +341,8 @@ function archiveOf(source: string): { stream: NodeJS.ReadableStream; done: Promi
       stdio: [find.stdout, 'pipe', 'pipe'],
     },
   )
+  // tar has it now: our end would keep `find` from closing for ever.
+  find.stdout.destroy()
   // A file that vanished while it was read is no reason to fail (tar: 1).
   const done = Promise.all([ended(find, [0, 1]), ended(tar, [0, 1])]).then(() => undefined)
   done.catch(() => undefined)
