@@ -80,6 +80,8 @@ export function uploadFile(app: App, { files }: AppDependencies): void {
         throw error
       } finally {
         counted.destroy()
+        // What nobody took is read and dropped (until the request's deadline), or the connection could not be used again.
+        request.raw.unpipe(counted).resume()
       }
     },
   )
