@@ -1,4 +1,4 @@
-import { Transform } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CloisterError, errors, ToolError } from '../domain/errors.ts'
 import { type Invocation, InvocationRefused } from '../domain/invocation.ts'
@@ -84,9 +84,11 @@ export class FileService implements Files {
     const performance: Performance = {
       timeoutSeconds: UPLOAD_SECONDS,
       run: async ({ invocationId, sandbox, roots, signal }) => {
-        const guard = new UploadGuard(await this.#deps.sandboxes.redactor(sessionId))
+        const guard: Guard = { refusal: null }
+        const source = Readable.from(guarded(body, await this.#deps.sandboxes.redactor(sessionId), guard), { objectMode: false })
+        const stop = () => source.destroy(signal.reason)
+        signal.addEventListener('abort', stop, { once: true })
         const host = await sandbox()
-        const fed = pipeline(body, guard, { signal })
         const request = {
           id: `${invocationId}/1`,
           invocation_id: invocationId,
@@ -94,13 +96,16 @@ export class FileService implements Files {
           roots,
           create_parents: true,
         }
-        const [sent, taken] = await Promise.allSettled([fed, fromHost(() => host.upload(request, guard))])
-        if (guard.refusal) throw guard.refusal
-        // Host hung up first: what it said is the reason.
-        if (taken.status === 'rejected') throw taken.reason
-        if (sent.status === 'rejected') throw sent.reason
-        written.result = taken.value
-        const { bytes_written, sha256 } = taken.value
+        try {
+          written.result = await fromHost(() => host.upload(request, source))
+        } catch (error) {
+          // To host, and so to its client, a body that ends early looks like a fault of the connection.
+          throw guard.refusal ?? error
+        } finally {
+          signal.removeEventListener('abort', stop)
+          source.destroy()
+        }
+        const { bytes_written, sha256 } = written.result
         return { output: { path: displayPath(absolute(path)), bytes_written, sha256 } }
       },
     }
@@ -136,32 +141,32 @@ export class FileService implements Files {
   }
 }
 
-/** Lets bytes pass until there are too many, or until they hold what must not be written. */
-class UploadGuard extends Transform {
-  refusal: CloisterError | null = null
-  readonly #secrets: ReturnType<Redactor['bytes']>
-  #bytes = 0
+/** Why a body may not go on. */
+interface Guard {
+  refusal: CloisterError | null
+}
 
-  constructor(redactor: Redactor) {
-    super()
-    this.#secrets = redactor.bytes()
-  }
-
-  override _transform(
-    chunk: Buffer | string,
-    _encoding: BufferEncoding,
-    done: (error: Error | null, chunk?: Buffer) => void,
-  ): void {
-    const bytes = Buffer.from(chunk as Buffer)
-    this.#bytes += bytes.length
-    this.#secrets.push(bytes)
-    const [name] = this.#secrets.found
-    if (this.#bytes > RAW_FILE_LIMIT) this.refusal = tooLarge()
-    else if (name !== undefined)
-      this.refusal = errors.invalidArgument(`the content holds the value or the placeholder of the secret ${name}`, [
-        { path: 'body', reason: `use the environment variable ${name} in a command, and write neither into a file` },
-      ])
-    done(this.refusal, bytes)
+/** The body's bytes, until there are too many, until they hold what must not be written, or until the sender goes away. */
+async function* guarded(body: NodeJS.ReadableStream, redactor: Redactor, guard: Guard): AsyncGenerator<Buffer> {
+  const secrets = redactor.bytes()
+  let total = 0
+  try {
+    for await (const chunk of body) {
+      const bytes = Buffer.from(chunk as Buffer)
+      total += bytes.length
+      if (total > RAW_FILE_LIMIT) throw tooLarge()
+      secrets.push(bytes)
+      const [name] = secrets.found
+      if (name !== undefined)
+        throw errors.invalidArgument(`the content holds the value or the placeholder of the secret ${name}`, [
+          { path: 'body', reason: `use the environment variable ${name} in a command, and write neither into a file` },
+        ])
+      yield bytes
+    }
+  } catch (error) {
+    guard.refusal =
+      error instanceof CloisterError ? error : errors.invalidArgument('the body broke off before its end: nothing was written')
+    throw guard.refusal
   }
 }
 
