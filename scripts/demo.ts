@@ -34,11 +34,13 @@ const environment: NodeJS.ProcessEnv = {
 const stage = new Stage(STEPS, environment)
 let server: DemoServer | undefined
 let session: string | undefined
+let tidied: Promise<void> | undefined
 
 try {
   await demo()
 } catch (error) {
-  process.stderr.write(`\nThe demo failed: ${(error as Error).message}\n`)
+  // What was cut off by an interruption is no failure of its own.
+  if (!tidied) process.stderr.write(`\nThe demo failed: ${(error as Error).message}\n`)
   process.exitCode = 1
 } finally {
   await tidyUp()
@@ -214,8 +216,14 @@ function interrupted(signal: NodeJS.Signals): void {
   void tidyUp().then(() => process.exit(signal === 'SIGINT' ? 130 : 143))
 }
 
+/** Once, whoever asks first. */
+function tidyUp(): Promise<void> {
+  tidied ??= clearEverything()
+  return tidied
+}
+
 /** Sandboxes outlive their server on purpose, so the session goes first. */
-async function tidyUp(): Promise<void> {
+async function clearEverything(): Promise<void> {
   const open = session
   session = undefined
   await stage.clear()

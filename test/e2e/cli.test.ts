@@ -1,0 +1,534 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ADMIN_PASSWORD, ServerProcess } from '../support/server-process.ts'
+
+/** The commands as processes against a whole server: what they print, what they exit with. */
+
+const BIN = fileURLToPath(new URL('../../bin/cloister.mjs', import.meta.url))
+
+interface Result {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+let server: ServerProcess
+let work: string
+let environment: Record<string, string>
+
+function start(args: readonly string[], env: Record<string, string> = {}): { child: ChildProcess; done: Promise<Result> } {
+  const child = spawn(process.execPath, [BIN, ...args], { env: { ...environment, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk
+  })
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk
+  })
+  const done = new Promise<Result>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, stdout, stderr }))
+  })
+  return { child, done }
+}
+
+async function cloister(
+  args: readonly string[],
+  options: { env?: Record<string, string>; stdin?: string } = {},
+): Promise<Result> {
+  const { child, done } = start(args, options.env)
+  child.stdin?.end(options.stdin ?? '')
+  return await done
+}
+
+/** Runs with `--json` and expects success. */
+// biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+async function json(args: readonly string[], env?: Record<string, string>): Promise<any> {
+  const result = await cloister([...args, '--json'], env ? { env } : {})
+  expect(result).toMatchObject({ code: 0, stderr: '' })
+  return JSON.parse(result.stdout)
+}
+
+/** Waits until text has appeared in what a process prints. */
+async function printed(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
+  let text = ''
+  return await new Promise((resolve, reject) => {
+    const onData = (chunk: string) => {
+      text += chunk
+      const match = pattern.exec(text)
+      if (match) resolve(match)
+    }
+    child.stdout?.on('data', onData)
+    child.stderr?.on('data', onData)
+    child.once('close', () => reject(new Error(`ended before ${pattern} was printed:\n${text}`)))
+  })
+}
+
+const SCRIPT = {
+  chunk_delay_ms: 5,
+  steps: [
+    {
+      when: 'write a note',
+      say: 'I write it.',
+      call: [{ tool: 'fs.write', args: { path: 'note.txt', content: 'first line\nsecond line\n' } }],
+    },
+    { when: 'write a note', expect: { status: 'succeeded' }, say: 'It is written.' },
+    { when: 'write a note', expect: { status: 'denied' }, say: 'You said no.' },
+    { when: 'look around', say: 'I look.', call: [{ tool: 'fs.list', args: {} }] },
+    { when: 'look around', say: 'I have looked.' },
+    { when: 'misbehave', say: 'be\u001b]0;owned\u0007fore \u001b[2Jafter\u202e' },
+    { when: 'take your time', say: 'a very long answer '.repeat(2000) },
+  ],
+}
+
+beforeAll(async () => {
+  work = mkdtempSync(join(tmpdir(), 'cloister-cli-'))
+  const scripts = join(work, 'scripts')
+  mkdirSync(scripts)
+  writeFileSync(join(scripts, 'cli.json'), JSON.stringify(SCRIPT))
+  server = await ServerProcess.start({
+    env: { CLOISTER_SCRIPTS: scripts, CLOISTER_MODEL: 'scripted/cli', CLOISTER_SOURCE_ROOTS: work },
+  })
+  environment = { PATH: process.env['PATH'] ?? '', HOME: work, XDG_CONFIG_HOME: join(work, 'config'), CLOISTER_URL: server.url }
+})
+
+afterAll(async () => {
+  await server?.destroy()
+  rmSync(work, { recursive: true, force: true })
+})
+
+describe('before a login', () => {
+  it('says how to log in, and exits with 6', async () => {
+    const result = await cloister(['session', 'list'])
+    expect(result.code).toBe(6)
+    expect(result.stdout).toBe('')
+    expect(result.stderr).toMatch(/^error: .*\(unauthorized\)\n {2}hint: log in: cloister login\n {2}request: req_\w+\n$/)
+  })
+
+  it('says the same as JSON', async () => {
+    const result = await cloister(['session', 'list', '--json'])
+    expect(result.code).toBe(6)
+    expect(JSON.parse(result.stderr)).toMatchObject({
+      error: { code: 'unauthorized', request_id: expect.stringMatching(/^req_/) },
+    })
+  })
+
+  it.each([
+    ['no such command', ['frobnicate'], /unknown command/],
+    ['no such option', ['session', 'list', '--frobnicate'], /unknown option/],
+    ['a missing argument', ['session', 'get'], /missing required argument/],
+    ['a number that is none', ['session', 'create', '--memory', 'much'], /whole number/],
+    ['args that are no JSON', ['tool', 'invoke', 's', 'fs.list', '{'], /ARGS is not JSON/],
+    ['args that are no object', ['tool', 'invoke', 's', 'fs.list', '[]'], /JSON object/],
+    ['a URL that is none', ['--url', 'ftp://x', 'session', 'list'], /not the URL of a server/],
+    ['a credential in the URL', ['--url', 'http://user:pw@localhost', 'session', 'list'], /not the URL of a server/],
+    ['a secret on the command line', ['session', 'create', '--secret', 'TOKEN=hunter22'], /must not stand on the command line/],
+    ['a secret without a value', ['session', 'create', '--secret', 'NOT_SET'], /no value for the secret NOT_SET/],
+    ['no password and nobody to ask', ['login', '--user', 'ada'], /nobody to ask/],
+  ])('%s: exits with 2', async (_what, args, message) => {
+    const result = await cloister(args)
+    expect(result.code).toBe(2)
+    expect(result.stderr).toMatch(message)
+    expect(result.stderr).not.toContain('hunter22')
+  })
+
+  it('exits with 7 when there is no server', async () => {
+    const result = await cloister(['--url', 'http://127.0.0.1:1', 'session', 'list'])
+    expect(result.code).toBe(7)
+    expect(result.stderr).toMatch(/ECONNREFUSED[\s\S]*cloister serve/)
+  })
+
+  it('every command has help with examples', async () => {
+    const commands = (text: string) =>
+      [...(/\nCommands:\n([\s\S]*?)(\n\n|$)/.exec(text)?.[1] ?? '').matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name ?? '')
+    const top = await cloister(['--help'])
+    expect(top.code).toBe(0)
+    expect(top.stdout).toMatch(/Exit codes:\n {2}0 {2}it worked/)
+    const seen: string[] = []
+    for (const name of commands(top.stdout).filter((each) => each !== 'help')) {
+      const help = await cloister([name, '--help'])
+      expect(help.code).toBe(0)
+      const subcommands = commands(help.stdout).filter((each) => each !== 'help')
+      for (const subcommand of subcommands)
+        expect((await cloister([name, subcommand, '--help'])).stdout).toMatch(/Examples?:\n {2}/)
+      if (subcommands.length === 0) expect(help.stdout).toMatch(/Examples?:\n {2}/)
+      seen.push(...(subcommands.length === 0 ? [name] : subcommands.map((subcommand) => `${name} ${subcommand}`)))
+    }
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        ...[
+          'serve',
+          'login',
+          'logout',
+          'doctor',
+          'tool list',
+          'tool invoke',
+          'file get',
+          'file put',
+          'token create',
+          'user create',
+        ],
+        ...['create', 'list', 'get', 'send', 'chat', 'events', 'close', 'restore', 'delete', 'interrupt', 'token'].map(
+          (each) => `session ${each}`,
+        ),
+        ...['get', 'logs', 'artifacts', 'cancel'].map((each) => `invocation ${each}`),
+        ...['list', 'get', 'approve', 'deny', 'revoke'].map((each) => `approval ${each}`),
+      ]),
+    )
+  })
+})
+
+describe('login', () => {
+  it('refuses a wrong password with 6 and stores nothing', async () => {
+    const result = await cloister(['login', '--password-stdin'], { stdin: 'wrong password\n' })
+    expect(result.code).toBe(6)
+    expect(() => statSync(join(work, 'config', 'cloister', 'credentials.json'))).toThrow()
+  })
+
+  it('stores a token that only its owner can read, and not the password', async () => {
+    const result = await cloister(['login', '--password-stdin'], { stdin: `${ADMIN_PASSWORD}\n` })
+    expect(result).toMatchObject({ code: 0, stderr: '' })
+    expect(result.stdout).toMatch(/^logged in to http:\/\/127\.0\.0\.1:\d+ as admin until /)
+    const file = join(work, 'config', 'cloister', 'credentials.json')
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(readFileSync(file, 'utf8')).not.toContain(ADMIN_PASSWORD)
+    expect(await json(['whoami'])).toMatchObject({ actor_id: 'admin' })
+  })
+
+  it('logs out', async () => {
+    const env = { XDG_CONFIG_HOME: join(work, 'other-config') }
+    await cloister(['login', '--password-stdin'], { stdin: ADMIN_PASSWORD, env })
+    expect((await cloister(['whoami'], { env })).code).toBe(0)
+    expect((await cloister(['logout'], { env })).code).toBe(0)
+    expect((await cloister(['whoami'], { env })).code).toBe(6)
+  })
+
+  it('finds the generated password of a server on this machine, when told to', async () => {
+    const other = mkdtempSync(join(tmpdir(), 'cloister-cli-home-'))
+    writeFileSync(join(other, 'admin-password'), `${ADMIN_PASSWORD}\n`, { mode: 0o600 })
+    const env = { CLOISTER_HOME: other, XDG_CONFIG_HOME: join(other, 'config') }
+    expect((await cloister(['login'], { env })).stderr).toContain('--yes uses the generated one')
+    expect(await cloister(['login', '--yes'], { env })).toMatchObject({ code: 0 })
+    rmSync(other, { recursive: true })
+  })
+
+  it('CLOISTER_TOKEN goes before what is stored', async () => {
+    expect((await cloister(['whoami'], { env: { CLOISTER_TOKEN: 'not-a-token' } })).code).toBe(6)
+  })
+})
+
+describe('a session', () => {
+  const id = 'cli-session'
+
+  it('is created from a directory, a secret from the environment, instructions and a setup script', async () => {
+    const source = join(work, 'source')
+    mkdirSync(source)
+    writeFileSync(join(source, 'hello.txt'), 'hello\n')
+    execFileSync('git', ['init', '--quiet', source], { env: { PATH: environment['PATH'], GIT_CONFIG_GLOBAL: '/dev/null' } })
+    writeFileSync(join(work, 'instructions.md'), '# Be brief\n')
+    writeFileSync(join(work, 'setup.sh'), '#!/bin/bash\necho "the token is $TOKEN, $(printf %s "$TOKEN" | wc -c) characters"\n')
+    const files = ['--instructions', join(work, 'instructions.md'), '--setup', join(work, 'setup.sh')]
+    const { session } = await json(
+      ['session', 'create', '--id', id, '--name', 'by CLI', '--source', source, '--secret', 'TOKEN', ...files, '--wait'],
+      {
+        TOKEN: 'a-secret-of-24-characters',
+      },
+    )
+    expect(session).toMatchObject({ id, name: 'by CLI', state: 'idle' })
+    const { invocations } = await json(['invocation', 'list', id, '--tool', 'session.setup'])
+    const logs = await cloister(['invocation', 'logs', invocations[0].id])
+    expect(logs.stdout).toContain('the token is [secret:TOKEN], 25 characters')
+  })
+
+  it('is taken: exits with 5', async () => {
+    expect(await cloister(['session', 'create', '--id', id])).toMatchObject({
+      code: 5,
+      stdout: '',
+      stderr: expect.stringContaining('(conflict)'),
+    })
+  })
+
+  it('is listed and shown', async () => {
+    const list = await cloister(['session', 'list'])
+    expect(list.stdout).toMatch(/^ID +STATE +OWNER +LAST ACTIVITY +NAME\n/)
+    expect(list.stdout).toMatch(/^cli-session +idle +admin +\S+ \S+ +by CLI$/m)
+    expect((await cloister(['session', 'get', id])).stdout).toMatch(/^id +cli-session$/m)
+    expect((await json(['session', 'list', '--state', 'closed'])).sessions).toEqual([])
+  })
+
+  it('an unknown one exits with 4', async () => {
+    expect((await cloister(['session', 'get', 'nobody'])).code).toBe(4)
+  })
+
+  it('reports a failed setup with 1', async () => {
+    writeFileSync(join(work, 'failing.sh'), '#!/bin/bash\necho no such registry >&2\nexit 3\n')
+    const result = await cloister(['session', 'create', '--id', 'cli-failing', '--setup', join(work, 'failing.sh'), '--wait'])
+    expect(result).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('no such registry') })
+  })
+})
+
+describe('tools', () => {
+  const id = 'cli-session'
+
+  it('are listed', async () => {
+    expect((await cloister(['tool', 'list', id])).stdout).toMatch(/^fs\.read +low +none +- +Reads/m)
+    const { tools } = await json(['tool', 'list', id, '--family', 'git'])
+    expect(tools.length).toBeGreaterThan(1)
+    for (const tool of tools) expect(tool.name).toMatch(/^git\./)
+  })
+
+  it('a success prints the output and exits with 0', async () => {
+    const result = await cloister(['tool', 'invoke', id, 'fs.read', '{"path": "hello.txt"}'])
+    expect(result).toMatchObject({ code: 0, stderr: '' })
+    expect(result.stdout).toMatch(/hello[\s\S]*\ninv_\w+ fs\.read succeeded/)
+  })
+
+  it('takes args from stdin and from a file', async () => {
+    const read = await cloister(['tool', 'invoke', id, 'fs.read', '-', '--json'], { stdin: '{"path": "hello.txt"}' })
+    expect(JSON.parse(read.stdout).invocation.output.content).toBe('hello\n')
+    writeFileSync(join(work, 'args.json'), '{"path": "hello.txt"}')
+    expect((await json(['tool', 'invoke', id, 'fs.read', `@${join(work, 'args.json')}`])).invocation.status).toBe('succeeded')
+  })
+
+  it.each([
+    ['a tool that ran and failed', ['fs.read', '{"path": "nothing.txt"}'], 1, 'not_found'],
+    ['args that do not fit', ['fs.read', '{"path": 5}'], 2, 'invalid_argument'],
+    ['policy', ['fs.read', '{"path": "../../etc/passwd"}'], 3, 'policy_denied'],
+    ['a missing approval', ['fs.write', '{"path": "a.txt", "content": ""}'], 3, 'approval_required'],
+    ['no such tool', ['fs.frobnicate', '{}'], 4, 'not_found'],
+  ])('%s', async (_what, [tool = '', args = ''], code, error) => {
+    const result = await cloister(['tool', 'invoke', id, tool, args])
+    expect(result.code).toBe(code)
+    expect(result.stdout + result.stderr).toContain(error)
+  })
+
+  it('with --approved it is approved and done', async () => {
+    const { invocation } = await json(['tool', 'invoke', id, 'fs.write', '{"path": "a.txt", "content": "hola"}', '--approved'])
+    expect(invocation).toMatchObject({ status: 'succeeded', approval: { kind: 'given' } })
+    expect((await cloister(['file', 'get', id, 'a.txt'])).stdout).toBe('hola')
+  })
+
+  it('with --request-approval it waits, is approved by another command, and runs once', async () => {
+    const asked = await cloister([
+      'tool',
+      'invoke',
+      id,
+      'fs.write',
+      '{"path": "b.txt", "content": "later"}',
+      '--request-approval',
+      '--json',
+    ])
+    expect(asked.code).toBe(3)
+    const { invocation } = JSON.parse(asked.stdout)
+    expect(invocation.status).toBe('pending_approval')
+    const { approvals } = await json(['approval', 'list', '--session', id])
+    expect(approvals).toMatchObject([{ tool_name: 'fs.write', invocation_id: invocation.id, status: 'pending' }])
+    expect((await cloister(['approval', 'get', approvals[0].id])).stdout).toContain('content: later')
+    expect((await cloister(['approval', 'approve', approvals[0].id, '--reason', 'fine'])).stdout).toContain('approved')
+    await expect.poll(async () => (await json(['invocation', 'get', invocation.id])).invocation.status).toBe('succeeded')
+    expect((await cloister(['approval', 'approve', approvals[0].id])).code).toBe(5)
+  })
+
+  it('a denied approval ends the call as denied', async () => {
+    await cloister(['tool', 'invoke', id, 'fs.write', '{"path": "c.txt", "content": ""}', '--request-approval'])
+    const { approvals } = await json(['approval', 'list', '--session', id])
+    expect((await cloister(['approval', 'deny', approvals[0].id, '--reason', 'no'])).code).toBe(0)
+    await expect
+      .poll(async () => (await json(['invocation', 'get', approvals[0].invocation_id])).invocation.status)
+      .toBe('denied')
+    expect((await cloister(['file', 'get', id, 'c.txt'])).code).toBe(4)
+  })
+
+  it('files go up and down as they are', async () => {
+    const bytes = Buffer.from([0, 255, 27, 91, 50, 74, 10])
+    writeFileSync(join(work, 'up.bin'), bytes)
+    expect((await cloister(['file', 'put', id, join(work, 'up.bin'), 'up.bin'])).code).toBe(3)
+    expect((await cloister(['file', 'put', id, join(work, 'up.bin'), 'up.bin', '--approved'])).code).toBe(0)
+    expect((await cloister(['file', 'get', id, 'up.bin', '-o', join(work, 'down.bin')])).code).toBe(0)
+    expect(readFileSync(join(work, 'down.bin'))).toEqual(bytes)
+  })
+})
+
+describe('the agent', () => {
+  const id = 'cli-session'
+
+  it('is watched while it works', async () => {
+    const result = await cloister(['session', 'send', id, 'look around'])
+    expect(result).toMatchObject({ code: 0, stderr: '' })
+    expect(result.stdout).toMatch(/I look\.\n {2}✓ fs\.list .*\nI have looked\.\n/)
+  })
+
+  it('as JSON: events and deltas, one a line, and the end', async () => {
+    const result = await cloister(['session', 'send', id, 'look around', '--json'])
+    const lines = result.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(['message.delta', 'invocation.completed', 'turn.completed']),
+    )
+    expect(lines.at(-1)).toMatchObject({ type: 'turn', status: 'completed' })
+  })
+
+  it('--yes approves, visibly', async () => {
+    const result = await cloister(['session', 'send', id, 'write a note', '--yes'])
+    expect(result.code).toBe(0)
+    expect(result.stdout).toMatch(
+      /the agent asks to call fs\.write[\s\S]*second line[\s\S]*approved apr_\w+ \(--yes\)[\s\S]*✓ fs\.write[\s\S]*It is written\./,
+    )
+  })
+
+  it('without a terminal it prints the command that approves, and waits', async () => {
+    const { child, done } = start(['session', 'send', id, 'write a note'])
+    child.stdin?.end()
+    const [, approval = ''] = await printed(child, /cloister approval approve (apr_\w+)/)
+    expect((await cloister(['approval', 'approve', approval])).code).toBe(0)
+    expect(await done).toMatchObject({ code: 0, stdout: expect.stringContaining('It is written.') })
+  })
+
+  it('with --no-wait it exits with 3 instead', async () => {
+    const result = await cloister(['session', 'send', id, 'write a note', '--no-wait'])
+    expect(result.code).toBe(3)
+    const [, approval = ''] = /cloister approval approve (apr_\w+)/.exec(result.stderr) ?? []
+    expect((await cloister(['approval', 'deny', approval])).code).toBe(0)
+    await expect.poll(async () => (await json(['session', 'get', id])).session.state).toBe('idle')
+  })
+
+  it('Ctrl-C interrupts it, and exits with 1', async () => {
+    const { child, done } = start(['session', 'send', id, 'take your time'])
+    await printed(child, /a very long answer/)
+    child.kill('SIGINT')
+    const result = await done
+    expect(result.code).toBe(1)
+    expect(result.stdout).toContain('interrupted')
+    expect((await json(['session', 'get', id])).session.state).toBe('idle')
+  })
+
+  it('cannot steer the terminal', async () => {
+    const result = await cloister(['session', 'send', id, 'misbehave'])
+    expect(result.stdout).toContain('before after')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is the point
+    expect(result.stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/)
+  })
+
+  it('chat takes messages line by line', async () => {
+    const result = await cloister(['session', 'chat', id, '--yes'], {
+      stdin: '/tools\nlook around\n\n/nonsense\nwrite a note\n/quit\nlook around\n',
+    })
+    expect(result.code).toBe(0)
+    expect(result.stdout).toMatch(/fs\.write +asks/)
+    expect(result.stdout.match(/I have looked/g)).toHaveLength(1)
+    expect(result.stdout).toContain('It is written.')
+    expect(result.stderr).toContain('there is no /nonsense')
+  })
+
+  it('at a terminal chat asks for approvals, and waits for a clear answer', async () => {
+    // `script` gives the command a terminal.
+    const command = `${process.execPath} ${BIN} session chat ${id}`
+    const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+      env: { ...environment, TERM: 'xterm' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    child.stdout.setEncoding('utf8')
+    child.stderr.setEncoding('utf8')
+    const done = new Promise<number | null>((resolve) => child.once('close', resolve))
+    await printed(child, /you> /)
+    child.stdin.write('write a note\r')
+    await printed(child, /approve\? y, n, or n and why: /)
+    child.stdin.write('\r')
+    await printed(child, /approve\? y, n, or n and why: /)
+    const denied = printed(child, /You said no\./)
+    child.stdin.write('n not that file\r')
+    await denied
+    const { approvals } = await json(['approval', 'list', '--session', id, '--status', 'denied'])
+    expect(approvals[0]).toMatchObject({ reason: 'not that file', decided_by: expect.stringContaining('admin') })
+    const asked = printed(child, /approve\? y, n, or n and why: /)
+    child.stdin.write('write a note\r')
+    await asked
+    const written = printed(child, /It is written\./)
+    child.stdin.write('y\r')
+    await written
+    child.stdin.write('/quit\r')
+    expect(await done).toBe(0)
+  })
+})
+
+describe('the record', () => {
+  const id = 'cli-session'
+
+  it('events, one a line; the chain is verified', async () => {
+    const result = await cloister(['session', 'events', id])
+    expect(result.stdout).toMatch(/^ {3}1 {2}\S+ {2}session\.created /)
+    const lines = (await cloister(['session', 'events', id, '--json'])).stdout.trimEnd().split('\n')
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ seq: 1, type: 'session.created' })
+    expect(lines).toHaveLength(result.stdout.trimEnd().split('\n').length)
+    expect((await cloister(['session', 'events', id, '--verify'])).stdout).toBe(`the chain of ${lines.length} events is whole\n`)
+  })
+
+  it('--follow goes on', async () => {
+    const { child, done } = start(['session', 'events', id, '--follow', '--after', '1'])
+    await printed(child, /session\.state_changed|invocation\./)
+    const seen = printed(child, /fs\.list/)
+    await cloister(['tool', 'invoke', id, 'fs.list'])
+    await seen
+    child.kill('SIGTERM')
+    await done
+  })
+})
+
+describe('people and tokens', () => {
+  it('users are made, listed, changed and removed; what is not theirs is not there', async () => {
+    const { user } = await cloister(['user', 'create', 'ada', '--password-stdin', '--json'], { stdin: 'password of ada\n' }).then(
+      ({ stdout }) => JSON.parse(stdout),
+    )
+    expect(user).toMatchObject({ name: 'ada', roles: ['user'], active: true })
+    expect((await cloister(['user', 'list'])).stdout).toMatch(/^ada +default +user/m)
+    const env = { XDG_CONFIG_HOME: join(work, 'ada') }
+    expect((await cloister(['login', '--user', 'ada', '--password-stdin'], { stdin: 'password of ada', env })).code).toBe(0)
+    expect((await cloister(['session', 'get', 'cli-session'], { env })).code).toBe(4)
+    expect((await cloister(['user', 'list'], { env })).code).toBe(3)
+    expect((await json(['user', 'update', 'ada', '--inactive'])).user.active).toBe(false)
+    expect((await cloister(['whoami'], { env })).code).toBe(6)
+    expect((await cloister(['user', 'delete', 'ada'])).code).toBe(0)
+    expect((await cloister(['user', 'get', 'ada'])).code).toBe(4)
+  })
+
+  it('API tokens work until they are revoked', async () => {
+    const created = await cloister(['token', 'create', 'ci'])
+    const env = { XDG_CONFIG_HOME: join(work, 'empty'), CLOISTER_TOKEN: created.stdout.trim() }
+    expect((await cloister(['whoami'], { env })).code).toBe(0)
+    const { tokens } = await json(['token', 'list'])
+    const { id } = tokens.find((token: { name: string }) => token.name === 'ci')
+    expect((await cloister(['token', 'revoke', id])).code).toBe(0)
+    expect((await cloister(['whoami'], { env })).code).toBe(6)
+  })
+
+  it("a session's token invokes tools there and cannot approve", async () => {
+    const minted = await cloister(['session', 'token', 'cli-session'])
+    const env = { XDG_CONFIG_HOME: join(work, 'empty'), CLOISTER_TOKEN: minted.stdout.trim() }
+    expect((await cloister(['tool', 'invoke', 'cli-session', 'fs.list'], { env })).code).toBe(0)
+    expect(
+      (await cloister(['tool', 'invoke', 'cli-session', 'fs.write', '{"path": "x", "content": ""}', '--approved'], { env })).code,
+    ).toBe(3)
+    expect((await cloister(['session', 'list'], { env })).code).toBe(3)
+  })
+})
+
+describe('the end of a session', () => {
+  const id = 'cli-session'
+
+  it('closed, refused, restored, deleted, gone', async () => {
+    expect(await cloister(['session', 'close', id])).toMatchObject({ code: 0, stdout: `closed ${id}; its files are kept\n` })
+    const refused = await cloister(['tool', 'invoke', id, 'fs.list'])
+    expect(refused).toMatchObject({ code: 5, stderr: expect.stringContaining('cloister session restore') })
+    expect((await json(['session', 'restore', id, '--wait'])).session.state).toBe('idle')
+    expect((await cloister(['file', 'get', id, 'a.txt'])).stdout).toBe('hola')
+    expect((await cloister(['session', 'delete', id])).code).toBe(0)
+    expect((await cloister(['session', 'get', id])).code).toBe(4)
+  })
+})
