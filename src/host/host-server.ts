@@ -69,7 +69,8 @@ export class HostServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       this.#admit(request)
-      const url = new URL(request.url ?? '/', 'http://host')
+      const url = URL.parse(request.url ?? '/', 'http://host')
+      if (!url) throw new HostFailure('not_found', 'there is no such operation')
       const handler = this.#handlers[`${request.method} ${url.pathname}`]
       if (!handler) throw new HostFailure('not_found', 'there is no such operation')
       const body = await handler(request, response, new Fields(Object.fromEntries(url.searchParams)))

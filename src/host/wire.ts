@@ -122,7 +122,7 @@ export interface OperationOutcome {
 
 /**
  * Where a file request may go. `roots`: absolute directories; the opened file must lie under one of them by
- * `/proc/self/fd/N`. `/session/secrets` is never reachable. Writes never go under a `.git`; reads do when `allow_git`.
+ * `/proc/self/fd/N`. `/session/secrets` is never reachable. Writes never go under a `.git`; reads may.
  */
 export interface FileScope {
   path: string

@@ -42,9 +42,12 @@ const REATTACH_MS = [20, 100, 300, 1000, 2000]
 /** A sandbox over host's socket. One instance per server and sandbox; connections are kept open. */
 export class HostClient implements Sandbox {
   readonly #connection: HostConnection
+  readonly #execMarginMs: number
 
-  constructor(address: HostAddress) {
+  /** @param options.execMarginMs how long after its deadline a command that host did not end makes host lost; default 15 s */
+  constructor(address: HostAddress, options: { execMarginMs?: number } = {}) {
     this.#connection = new HostConnection(address)
+    this.#execMarginMs = options.execMarginMs ?? EXEC_MARGIN_MS
   }
 
   health(timeoutMs: number = QUICK_MS): Promise<HostHealth> {
@@ -63,7 +66,7 @@ export class HostClient implements Sandbox {
     options.stdin?.once('error', (error: Error) => {
       input.error = error
     })
-    const deadline = AbortSignal.timeout(Math.min(request.timeout_ms + EXEC_MARGIN_MS, 2 ** 31 - 1))
+    const deadline = AbortSignal.timeout(Math.min(request.timeout_ms + this.#execMarginMs, 2 ** 31 - 1))
     const stop = signal ? AbortSignal.any([signal, deadline]) : deadline
     try {
       const result = await interruptible(this.#execAttached(request, options, collector, stop), stop)
@@ -77,7 +80,7 @@ export class HostClient implements Sandbox {
         await this.#cancelOperation(request).catch(() => undefined)
         throw signal.reason
       }
-      if (deadline.aborted) throw new SandboxLost(`host did not end a command ${EXEC_MARGIN_MS} ms after its deadline`, error)
+      if (deadline.aborted) throw new SandboxLost(`host did not end a command ${this.#execMarginMs} ms after its deadline`, error)
       throw error
     }
   }
@@ -213,7 +216,7 @@ export class HostClient implements Sandbox {
   }
 
   async #openExec(request: ExecRequest, stdin: NodeJS.ReadableStream | undefined, stop: AbortSignal): Promise<IncomingMessage> {
-    const timeoutMs = request.timeout_ms + EXEC_MARGIN_MS
+    const timeoutMs = request.timeout_ms + this.#execMarginMs
     const opened = this.#connection.open(
       stdin
         ? {

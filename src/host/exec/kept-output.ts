@@ -31,6 +31,8 @@ export interface Cursor {
 
 /** The bounded memory of one operation's output. */
 export class KeptOutput {
+  readonly #maxHead: number
+  readonly #maxTail: number
   #head: Block[] = []
   #tail: Block[] = []
   #headBytes = 0
@@ -38,6 +40,12 @@ export class KeptOutput {
   /** Between head and tail. */
   #droppedBlocks = 0
   #totalBytes = 0
+
+  /** @param maxHead,maxTail bytes of memory for the beginning and the end */
+  constructor(maxHead: number = HEAD_BYTES, maxTail: number = TAIL_BYTES) {
+    this.#maxHead = maxHead
+    this.#maxTail = maxTail
+  }
 
   /** Memory held. */
   get bytes(): number {
@@ -136,16 +144,16 @@ export class KeptOutput {
       const needed = current.buffer[current.last] === channel ? 1 : HEADER + 1
       if (current.buffer.length - current.used >= needed) return current
     }
-    const size = Math.min(LARGEST_BLOCK, current ? current.buffer.length * 4 : FIRST_BLOCK)
+    const size = Math.min(LARGEST_BLOCK, this.#maxTail / 4, current ? current.buffer.length * 4 : FIRST_BLOCK)
     const block = { buffer: Buffer.allocUnsafeSlow(size), used: 0, last: 0, start: this.#totalBytes }
-    if (this.#tail.length === 0 && this.#droppedBlocks === 0 && this.#headBytes + size <= HEAD_BYTES) {
+    if (this.#tail.length === 0 && this.#droppedBlocks === 0 && this.#headBytes + size <= this.#maxHead) {
       this.#head.push(block)
       this.#headBytes += size
       return block
     }
     this.#tail.push(block)
     this.#tailBytes += size
-    while (this.#tailBytes > TAIL_BYTES) {
+    while (this.#tailBytes > this.#maxTail) {
       const oldest = this.#tail.shift() as Block
       this.#tailBytes -= oldest.buffer.length
       this.#droppedBlocks += 1

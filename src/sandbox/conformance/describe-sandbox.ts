@@ -5,10 +5,30 @@ import { fileCases } from './file-cases.ts'
 import { Harness, type SandboxFixture } from './harness.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
 import { processCases } from './process-cases.ts'
+import { wireCases } from './wire-cases.ts'
 
 /** What every driver's sandboxes must do, and must not let be done to them. */
 export function describeSandbox(name: string, makeFixture: () => Promise<SandboxFixture>): void {
-  describe(`sandbox: ${name}`, () => {
+  withHarness(`sandbox: ${name}`, makeFixture, (harness, fixture) => {
+    execCases(harness)
+    fileCases(harness)
+    attackCases(harness)
+    processCases(harness)
+    lifecycleCases(fixture)
+  })
+}
+
+/** Host itself, which is the same program under every driver: once is enough. */
+export function describeHost(name: string, makeFixture: () => Promise<SandboxFixture>): void {
+  withHarness(`host: ${name}`, makeFixture, wireCases)
+}
+
+function withHarness(
+  name: string,
+  makeFixture: () => Promise<SandboxFixture>,
+  cases: (harness: () => Harness, fixture: () => SandboxFixture) => void,
+): void {
+  describe(name, () => {
     let fixture: SandboxFixture
     let harness: Harness
 
@@ -22,10 +42,9 @@ export function describeSandbox(name: string, makeFixture: () => Promise<Sandbox
       await fixture?.dispose()
     })
 
-    execCases(() => harness)
-    fileCases(() => harness)
-    attackCases(() => harness)
-    processCases(() => harness)
-    lifecycleCases(() => fixture)
+    cases(
+      () => harness,
+      () => fixture,
+    )
   })
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe } from 'vitest'
-import { describeSandbox } from '../conformance/describe-sandbox.ts'
+import { describeHost, describeSandbox } from '../conformance/describe-sandbox.ts'
 import type { SandboxFixture } from '../conformance/harness.ts'
 import { VolumeDirectory } from '../volume-directory.ts'
 import { ProcessDriver } from './process-driver.ts'
@@ -28,6 +28,7 @@ async function makeFixture(
 }
 
 describeSandbox('process', () => makeFixture(null, async () => ({ hostBundle })))
+describeHost('process', () => makeFixture(null, async () => ({ hostBundle })))
 
 // What the other drivers make of host: an unprivileged user on an execute-only Node, hence a process that is not dumpable.
 describe.skipIf(process.getuid?.() !== 0)('with a uid of its own (only root can give one)', () => {
