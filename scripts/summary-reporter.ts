@@ -34,7 +34,7 @@ export function summarise(modules: readonly TestModule[], unhandled: number): Su
       const result = test.result()
       if (result.state === 'passed') summary.passed++
       else if (result.state === 'skipped')
-        summary.skips.push({ name: nameOf(module, test), reason: result.note ?? 'no reason given' })
+        summary.skips.push({ name: nameOf(module, test), reason: result.note ?? reasonFromAround(test) })
       // Pending at the end of a run: it was cut off.
       else failedHere++
     }
@@ -42,6 +42,17 @@ export function summarise(modules: readonly TestModule[], unhandled: number): Su
     summary.failed += failedHere
   }
   return summary
+}
+
+/** A test that was skipped without a word: because what it stands in was, or could not be set up. */
+function reasonFromAround(test: TestCase): string {
+  for (
+    let parent: TestCase['parent'] | undefined = test.parent;
+    parent;
+    parent = parent.type === 'suite' ? parent.parent : undefined
+  )
+    if (parent.errors().length > 0) return 'what comes before it failed'
+  return 'no reason given'
 }
 
 function nameOf(module: TestModule, test: TestCase): string {

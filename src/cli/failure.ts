@@ -9,6 +9,8 @@ export interface Failure {
   hint?: string
   request_id?: string
   details?: Record<string, unknown>
+  /** The record that a refused call left. */
+  invocation_id?: string
   exitCode: ExitCode
 }
 
@@ -29,6 +31,7 @@ export function toFailure(error: unknown): Failure {
       ...(hint === undefined ? {} : { hint }),
       ...(error.requestId ? { request_id: error.requestId } : {}),
       ...(Object.keys(error.details).length > 0 ? { details: error.details } : {}),
+      ...(error.invocation ? { invocation_id: error.invocation.id } : {}),
       exitCode: exitCodeOf(error.code),
     }
   }
@@ -58,6 +61,7 @@ export function failureText(failure: Failure): string {
     ...issues.map((issue) => `  ${String(issue.path)}: ${String(issue.reason)}`),
     ...(typeof failure.details?.['rule'] === 'string' ? [`  rule: ${failure.details['rule']}`] : []),
     ...(failure.hint === undefined ? [] : [`  hint: ${failure.hint}`]),
+    ...(failure.invocation_id === undefined ? [] : [`  record: ${failure.invocation_id}`]),
     ...(failure.request_id === undefined ? [] : [`  request: ${failure.request_id}`]),
   ].join('\n')
 }

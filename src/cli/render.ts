@@ -32,10 +32,20 @@ export function argsLine(args: Record<string, unknown>, limit = 60): string {
 export function argsInFull(args: Record<string, unknown>): string {
   return Object.entries(args)
     .map(([name, value]) => {
-      const text = typeof value === 'string' ? value : JSON.stringify(value, null, 2)
+      const text = typeof value === 'string' ? value : valueInFull(value)
       return text.includes('\n') ? `${name}:\n${text.replace(/^/gm, '    | ')}` : `${name}: ${text}`
     })
     .join('\n')
+}
+
+/** On one line what fits one. */
+function valueInFull(value: unknown): string {
+  const line = JSON.stringify(value)
+  return line.length <= 100 || isPlainList(value) ? line : JSON.stringify(value, null, 2)
+}
+
+function isPlainList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item !== 'object')
 }
 
 export function cut(text: string, limit: number): string {
