@@ -524,9 +524,12 @@ describe('the server itself', () => {
   })
 
   test('answers carry the headers that browsers need told', async () => {
-    const { headers } = await sample.app.inject({ url: '/healthz' })
-    expect(headers['x-content-type-options']).toBe('nosniff')
-    expect(headers['content-security-policy']).toContain("default-src 'self'")
+    for (const url of ['/healthz', '/v1/sessions', '/v1/nothing']) {
+      const { headers } = await sample.app.inject({ url })
+      expect(headers['x-content-type-options'], url).toBe('nosniff')
+      expect(headers['content-security-policy'], url).toContain("default-src 'none'")
+      expect(headers['strict-transport-security'], url).toBe(undefined)
+    }
     const docs = await sample.app.inject({ url: '/docs/' })
     expect(docs.headers['content-security-policy']).toContain("connect-src 'self'")
     expect(docs.body).not.toMatch(/src="https?:/)

@@ -1,4 +1,3 @@
-import helmet from '@fastify/helmet'
 import fastify, { LogController } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { App } from './app-type.ts'
@@ -6,6 +5,7 @@ import type { AppDependencies } from './dependencies.ts'
 import { EventStreams } from './event-streams.ts'
 import { authentication, createAuthenticator } from './plugins/authentication.ts'
 import { bodyParsing } from './plugins/body-parsing.ts'
+import { browserHeaders } from './plugins/browser-headers.ts'
 import { errorRendering, sendError } from './plugins/errors.ts'
 import { gracefulClose } from './plugins/graceful-close.ts'
 import { malformedRequests } from './plugins/malformed-requests.ts'
@@ -104,9 +104,10 @@ export function buildApp(deps: AppDependencies): App {
   gracefulClose(app, streams)
   requestIds(app)
   requestLog(app)
-  app.register(helmet)
+  browserHeaders(app)
   metrics(app, deps, streams)
-  authentication(app, authenticator, routes)
+  // After the headers, so that a refusal carries them too.
+  app.after(() => authentication(app, authenticator, routes))
   bodyParsing(app)
   errorRendering(app, routes)
   openapi(app, deps.version)

@@ -68,7 +68,7 @@ export const invocationSchema = z
         code: z.enum(INVOCATION_ERRORS as [ApiErrorCode | ToolErrorCode, ...(ApiErrorCode | ToolErrorCode)[]]),
         message: z.string(),
         retryable: z.boolean(),
-        details: jsonObject().optional(),
+        details: jsonObject().exactOptional(),
       })
       .nullable(),
   })
