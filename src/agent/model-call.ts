@@ -3,6 +3,7 @@ import { ModelFailure, modelFailure } from './model-failure.ts'
 
 /** Characters of text, thinking and tool input of one answer. No model writes that much; what does is broken or hostile. */
 const ANSWER_LIMIT = 4_000_000
+const CALLS_LIMIT = 256
 
 export interface ModelUsage {
   input_tokens: number
@@ -128,6 +129,10 @@ class Answer {
         this.#grow(part.delta.length)
         break
       case 'tool-call':
+        if (this.#calls.length >= CALLS_LIMIT)
+          throw new ModelFailure('invalid_response', `the model's answer has more than ${CALLS_LIMIT} calls`, {
+            retryable: false,
+          })
         if (!part.providerExecuted) this.#calls.push({ id: part.toolCallId, name: part.toolName, input: part.input })
         break
       case 'finish':

@@ -410,6 +410,7 @@ describe('a turn against the Messages API', () => {
     ['broken JSON', '{"path": "a', 'Unterminated string'],
     ['an array', '["a"]', 'not an object'],
     ['a number', '7', 'not an object'],
+    ['nested without end', `{"a":${'['.repeat(4000)}${']'.repeat(4000)}}`, 'nested deeper'],
   ])('does not make a call whose input is %s: the model is told, and shown what it wrote', async (_, json, reason) => {
     server.answer(message([{ type: 'tool_use', id: 'toolu_1', name: 'fs_read', json: [json] }]), message([text('Sorry.')]))
     const { task, seen } = setUp()
@@ -419,6 +420,32 @@ describe('a turn against the Messages API', () => {
     expect(JSON.stringify(call?.content[0]?.input)).toContain(JSON.stringify(json).slice(1, -1))
     expect(result?.content[0]).toMatchObject({ is_error: true, tool_use_id: 'toolu_1' })
     expect(result?.content[0]?.content).toContain(reason)
+  })
+
+  it('takes no answer with calls without end, and makes only so many of one answer', async () => {
+    const calls = (count: number) =>
+      message(Array.from({ length: count }, (_, n) => toolUse(`toolu_${n}`, 'fs_read', { path: `${n}` })))
+    server.answer(calls(257))
+    const first = setUp()
+    expect(await runTurn(first.task)).toMatchObject({ status: 'failed', kind: 'invalid_response' })
+    expect(first.seen.calls).toEqual([])
+    server.answer(calls(40), message([text('ok')]))
+    const second = setUp()
+    expect(await runTurn(second.task)).toMatchObject({ status: 'completed' })
+    expect(second.seen.calls).toHaveLength(32)
+    expect(lastMessage(2)?.content.map((part) => part.is_error ?? false)).toEqual([
+      ...Array(32).fill(false),
+      ...Array(8).fill(true),
+    ])
+  })
+
+  it.each(['', '/', '/v1', '/v1/'])('finds the service at an address that ends in %j', async (end) => {
+    server.answer(message([text('ok')]))
+    const anthropic = { api_key: 'k', base_url: `${server.url}${end}` }
+    const { task } = setUp({
+      model: resolveModel('anthropic/claude-x', { default_model: null, anthropic, scripts_folder: null }),
+    })
+    expect(await runTurn(task)).toMatchObject({ status: 'completed' })
   })
 
   it('takes a call without any input as one without arguments', async () => {

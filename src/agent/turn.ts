@@ -13,6 +13,8 @@ import { type CallResult, isDone, type StepCall, type TurnStep } from './turn-st
 /** Calls of one answer that are made; the rest are answered with an error. */
 const MAX_CALLS = 32
 const MAX_EMPTY_ANSWERS = 2
+/** Levels of one call's input. What walks it afterwards walks it recursively. */
+const MAX_DEPTH = 100
 const MAX_TIMER_MS = 2 ** 31 - 1
 const NUDGE = '[Cloister: your last answer was empty. Answer the user, or call a tool.]'
 
@@ -258,10 +260,21 @@ function parseInput(input: string): Pick<StepCall, 'args' | 'malformed'> {
   try {
     const value: unknown = JSON.parse(input)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return malformed('it is JSON, but not an object')
+    if (isDeeperThan(value, MAX_DEPTH)) return malformed(`it is nested deeper than ${MAX_DEPTH} levels`)
     return { args: value as Record<string, unknown>, malformed: null }
   } catch (error) {
     return malformed((error as SyntaxError).message.slice(0, 300))
   }
+}
+
+/** Level by level, not recursively: that is what the depth is measured for. */
+function isDeeperThan(value: unknown, limit: number): boolean {
+  let level = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
+  }
+  return false
 }
 
 /** Thinking is signed by its provider: what would have to be changed is left out instead. */

@@ -345,6 +345,18 @@ describe('posting', () => {
     expect(await conversation(id)).toEqual(['user: hi', 'agent: Hello.'])
   })
 
+  it('never runs two turns of a session at once, and leaves out no message', async () => {
+    const id = await session({ model: 'scripted/default' })
+    const service = start()
+    const posted = await Promise.all(Array.from({ length: 20 }, (_, n) => service.post(ALICE, id, `message ${n}`)))
+    service.kick(id)
+    await quiet(id)
+    const log = (await events(id)).filter(({ type }) => type === 'turn.started' || type === 'turn.completed')
+    expect(log.map(({ type }) => type)).toEqual(Array.from({ length: 20 }, () => ['turn.started', 'turn.completed']).flat())
+    const inOrder = posted.toSorted((a, b) => a.message.seq - b.message.seq).map(({ turn_id }) => turn_id)
+    expect(log.filter(({ type }) => type === 'turn.started').map(({ data }) => data['turn_id'])).toEqual(inOrder)
+  })
+
   it('bounds how many messages wait', async () => {
     const id = await session({ state: 'initializing' })
     const service = start()
@@ -639,6 +651,11 @@ describe('a session that is closed', () => {
     expect(wire.requests).toHaveLength(1)
     expect(await conversation(id)).toEqual(['user: first', 'user: second', 'system: The turn was interrupted.'])
     expect(await eventLog.verify(id)).toMatchObject({ valid: true })
+    wire.answer(message([text('Second.')]))
+    await store.sessions.update(id, { state: 'idle' })
+    service.kick(id)
+    await quiet(id)
+    expect((await conversation(id)).at(-1)).toBe('agent: Second.')
   })
 
   it('is not acted in any more, also when nobody told the turn', async () => {

@@ -14,7 +14,8 @@ export function anthropicModel(id: string, options: { api_key: string; base_url:
   return {
     label: `anthropic/${id}`,
     model: createAnthropic({ apiKey: options.api_key, baseURL }).languageModel(id),
-    // Pings show that a silent model (long thinking) is alive. Caching: every step sends the whole conversation again.
-    provider_options: { anthropic: { cacheControl: { type: 'ephemeral' }, includePings: true } },
+    // Caching: every step sends the whole conversation again. Pings show that a silent model (long thinking) is alive. Input of tools
+    // streamed as it is written would come unchecked, more often broken; nobody watches it here.
+    provider_options: { anthropic: { cacheControl: { type: 'ephemeral' }, includePings: true, toolStreaming: false } },
   }
 }
