@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,12 +7,17 @@ import { fileURLToPath } from 'node:url'
 import type { CatalogView, PolicyView, Tool, ToolContext, ToolResult } from '../../src/catalog/define-tool.ts'
 import { CloisterError, ToolError } from '../../src/domain/errors.ts'
 import { allowedRoots } from '../../src/domain/path.ts'
+import { BubblewrapDriver } from '../../src/sandbox/bubblewrap/bubblewrap-driver.ts'
 import { ProcessDriver } from '../../src/sandbox/process/process-driver.ts'
 import type { SandboxDriver, StartedSandbox } from '../../src/sandbox/sandbox-driver.ts'
 import { VolumeDirectory } from '../../src/sandbox/volume-directory.ts'
 import { makeToolSandbox } from '../../src/services/tool-sandbox.ts'
 
 const HOST_BUNDLE = fileURLToPath(new URL('../../dist/host.mjs', import.meta.url))
+
+const NODE_MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
+/** Nobody's: whom root's sandbox belongs to. */
+const SESSION_UID = 64_210
 
 /** The one secret of a test's session, and what its value must never lead to. */
 export const SECRET = { name: 'API_TOKEN', value: 'the-secret-value-4711' }
@@ -32,35 +38,44 @@ export interface CallOptions {
 export class ToolWorkspace {
   /** The workspace on the test's machine, to plant files in and to look at outside effects. */
   readonly code: string
-  /** Where the session's secrets lie, as a process inside the sandbox would name it. */
-  readonly secretsInside: string
   readonly driver: SandboxDriver
   readonly started: StartedSandbox
   readonly log: string[] = []
   readonly output: string[] = []
   readonly #root: string
+  readonly #volumes: VolumeDirectory
+  readonly #uid: number | null
   #calls = 0
 
-  private constructor(root: string, driver: SandboxDriver, volumes: VolumeDirectory, started: StartedSandbox) {
+  private constructor(
+    root: string,
+    driver: SandboxDriver,
+    volumes: VolumeDirectory,
+    uid: number | null,
+    started: StartedSandbox,
+  ) {
     this.#root = root
+    this.#volumes = volumes
+    this.#uid = uid
     this.driver = driver
     this.started = started
     this.code = join(volumes.volume('test'), 'code')
-    this.secretsInside = volumes.secrets('test')
   }
 
-  static async start(): Promise<ToolWorkspace> {
-    const root = mkdtempSync(join(tmpdir(), 'cloister-tools-'))
+  /** In bubblewrap where this machine can, else as plain processes, and says why. */
+  static async start(kind: 'bubblewrap' | 'process' | 'best' = 'best'): Promise<ToolWorkspace> {
+    const root = mkdtempSync(join(tmpdir(), 'ct-'))
     await chmod(root, 0o711)
     const volumes = new VolumeDirectory(join(root, 'sessions'))
+    const driver = await chooseDriver(kind, root, volumes)
+    const uid = driver.kind === 'bubblewrap' && process.getuid?.() === 0 ? SESSION_UID : null
     const secrets = { [SECRET.name]: SECRET.value }
-    await volumes.create('test', { uid: null, secrets, staging: {} })
-    const driver = new ProcessDriver({ runRoot: join(root, 'run'), volumes, hostBundle: HOST_BUNDLE })
+    await volumes.create('test', { uid, secrets, staging: {} })
     const spec = {
       session_id: 'test',
       generation: 1,
       purpose: 'session' as const,
-      uid: null,
+      uid,
       limits: { memory_mb: 2048, cpus: 2, pids: 512 },
       network: 'none' as const,
       isolation_floor: 'none' as const,
@@ -68,7 +83,17 @@ export class ToolWorkspace {
     }
     const started = await driver.start(spec, async () => {})
     await started.sandbox.configure(secrets)
-    return new ToolWorkspace(root, driver, volumes, started)
+    return new ToolWorkspace(root, driver, volumes, uid, started)
+  }
+
+  /** A path of the workspace (`../data/x` too) as a process in the sandbox names it. */
+  inside(name: string): string {
+    return this.driver.kind === 'bubblewrap' ? join('/session/code', name) : join(this.code, name)
+  }
+
+  /** Where the session's secrets lie, as a process in the sandbox names it. */
+  get secretsInside(): string {
+    return this.driver.kind === 'bubblewrap' ? '/session/secrets' : this.#volumes.secrets('test')
   }
 
   /** Writes files of the workspace from outside, as a repository would bring them. A trailing `*` in a name: executable. */
@@ -84,6 +109,7 @@ export class ToolWorkspace {
   async clear(): Promise<void> {
     await rm(this.code, { recursive: true })
     await mkdir(this.code, { mode: 0o700 })
+    this.#own()
   }
 
   /** Validates args and output against the tool's schemas, as the gate does. */
@@ -99,6 +125,7 @@ export class ToolWorkspace {
   }
 
   context(tool: Tool, options: CallOptions = {}): ToolContext {
+    this.#own()
     const allowed_paths = options.allowed_paths ?? ['.']
     const signal = options.signal ?? new AbortController().signal
     const invocation_id = options.invocation_id ?? `inv_test${++this.#calls}`
@@ -123,7 +150,12 @@ export class ToolWorkspace {
     }
   }
 
-  /** The error that a call ends with: `code: message`. Throws if it succeeds, or fails with anything unforeseen. */
+  /** What the test planted belongs to the session, as everything in a volume does. */
+  #own(): void {
+    if (this.#uid !== null) execFileSync('chown', ['-R', '-h', `${this.#uid}:${this.#uid}`, '--', this.#volumes.volume('test')])
+  }
+
+  /** The error that a call ends with. Throws if it succeeds, or fails with anything unforeseen. */
   async failure(tool: Tool, args: Record<string, unknown>, options: CallOptions = {}): Promise<ToolError | CloisterError> {
     try {
       await this.call(tool, args, options)
@@ -139,4 +171,21 @@ export class ToolWorkspace {
     await this.driver.stop(this.started.record, 'test')
     await rm(this.#root, { recursive: true, force: true })
   }
+}
+
+async function chooseDriver(
+  kind: 'bubblewrap' | 'process' | 'best',
+  root: string,
+  volumes: VolumeDirectory,
+): Promise<SandboxDriver> {
+  const processes = new ProcessDriver({ runRoot: join(root, 'run'), volumes, hostBundle: HOST_BUNDLE })
+  if (kind === 'process') return processes
+  // The repository's own packages, for tests that run a test runner of theirs.
+  const bubblewrap = new BubblewrapDriver({ home: root, volumes, hostBundle: HOST_BUNDLE, binds: [NODE_MODULES] })
+  const { usable, checks } = await bubblewrap.check()
+  if (usable) return bubblewrap
+  const missing = checks.filter((check) => check.required && !check.ok).map((check) => `${check.name}: ${check.detail}`)
+  if (kind === 'bubblewrap') throw new Error(`bubblewrap cannot be used here: ${missing.join('; ')}`)
+  console.warn(`tools are tested without isolation, because bubblewrap cannot be used here: ${missing.join('; ')}`)
+  return processes
 }

@@ -267,7 +267,9 @@ describe('c', () => {
     const error = await fail()
     expect(error).toMatchObject({ code: 'execution_failed', output: { command: ['cmake', '--build', '.workspace-build'] } })
     execFileSync('git', ['init', '-q'], { cwd: workspace.code })
-    expect(execFileSync('git', ['status', '--porcelain'], { cwd: workspace.code }).toString()).not.toContain('.workspace-build')
+    expect(
+      execFileSync('git', ['-c', 'safe.directory=*', 'status', '--porcelain'], { cwd: workspace.code }).toString(),
+    ).not.toContain('.workspace-build')
   })
 
   it('runs make test, and says when there is no way', async (context) => {
