@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Isolation } from '../../domain/session.ts'
 import type { Check, DriverCheck, SandboxDriver } from '../sandbox-driver.ts'
+import { SYSTEM_PATH } from './spawn-bwrap.ts'
 
 const run = promisify(execFile)
 const OLDEST = [0, 8] as const
@@ -10,7 +11,7 @@ const OLDEST = [0, 8] as const
 const TRIAL_UID = 65_534
 const TRIAL_LIMITS = { memory_mb: 256, cpus: 1, pids: 64 }
 /** Programs that tools use, and the package that brings each. */
-const PROGRAMS = { git: 'git', rg: 'ripgrep', bash: 'bash' } as const
+const PROGRAMS = { git: 'git', rg: 'ripgrep' } as const
 
 /**
  * What this machine can do, found by starting a real sandbox and looking around in it, with what mends each lack.
@@ -22,7 +23,7 @@ export async function checkBubblewrap(driver: SandboxDriver, refusal: string | n
     ...{ detail: refusal ?? 'can be used', fix: refusal === null ? null : 'correct the setting' },
   }
   const bwrap = await checkVersion()
-  const checks = [settings, bwrap]
+  const checks = [settings, bwrap, await checkBash()]
   if (checks.some(({ ok }) => !ok)) return { kind: driver.kind, usable: false, checks, isolation: null }
   const trial = await tryOut(driver)
   checks.push(...trial.checks)
@@ -32,11 +33,24 @@ export async function checkBubblewrap(driver: SandboxDriver, refusal: string | n
 async function checkVersion(): Promise<Check> {
   const name = 'bubblewrap'
   const fix = 'apt-get install -y bubblewrap (0.8 or newer: Debian 12, Ubuntu 24.04)'
-  const answer = await run('bwrap', ['--version'], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } }).catch(() => null)
+  const answer = await run('bwrap', ['--version'], { env: { PATH: SYSTEM_PATH } }).catch(() => null)
   if (answer === null) return { name, ok: false, required: true, detail: 'bwrap is not installed', fix }
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(answer.stdout)?.slice(1) ?? []).map(Number)
   const ok = major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])
   return { name, ok, required: true, detail: answer.stdout.trim(), fix: ok ? null : fix }
+}
+
+/** It starts bwrap, and is the shell of sessions. */
+async function checkBash(): Promise<Check> {
+  const there = await run('bash', ['-c', 'echo "$BASH_VERSION"'], { env: { PATH: SYSTEM_PATH } }).catch(() => null)
+  const ok = there !== null
+  return {
+    name: 'bash',
+    ok,
+    required: true,
+    detail: ok ? there.stdout.trim() : 'not installed',
+    fix: ok ? null : 'apt-get install -y bash',
+  }
 }
 
 async function tryOut(driver: SandboxDriver): Promise<{ checks: Check[]; isolation: Isolation | null }> {

@@ -11,10 +11,9 @@ import { SandboxLost } from '../sandbox-errors.ts'
 import type { VolumeDirectory } from '../volume-directory.ts'
 import { attest } from './attestation.ts'
 import { checkBubblewrap } from './bubblewrap-check.ts'
-import { bwrapArguments, SESSION_HOME, searchPath } from './bwrap-arguments.ts'
+import { bwrapArguments, DESCRIPTORS, SESSION_HOME, searchPath } from './bwrap-arguments.ts'
 import { Cgroups, enter, type SandboxCgroups } from './cgroups.ts'
 import { binsOf, refuseBind } from './extra-binds.ts'
-import { closeInheritedDescriptors } from './inherited-descriptors.ts'
 import { limitByRlimits, sizes } from './limits.ts'
 import { installRuntime, nodeToolchain, type Runtime } from './node-runtime.ts'
 import { bootId, isAlive, startTime } from './process-identity.ts'
@@ -79,7 +78,7 @@ export class BubblewrapDriver implements SandboxDriver {
     const key = { sessionId: spec.session_id, generation: spec.generation }
     const detail: SandboxRecord['detail'] = {
       run_dir: runDirectory(this.#runRoot, key),
-      cgroups: this.#cgroups.pathsOf(cgroupName(spec)).join('\n'),
+      cgroups: this.cgroupsOf(spec.session_id, spec.generation).join('\n'),
       boot_id: bootId(),
     }
     const started_at = new Date().toISOString()
@@ -155,6 +154,11 @@ export class BubblewrapDriver implements SandboxDriver {
     await teardown({ ...readDetail(dir), run_dir: dir })
   }
 
+  /** The cgroups of one start, whether they are there or not. Empty: this machine, or this user, has none. */
+  cgroupsOf(sessionId: string, generation: number): string[] {
+    return this.#cgroups.pathsOf(`${sessionId}.${generation}`)
+  }
+
   /** Installed once for each driver; a failure is tried again by the next start. */
   #install(): Promise<Runtime> {
     this.#runtime ??= installRuntime(this.#options.home, this.#nodePath, this.#options.hostBundle).catch((error: unknown) => {
@@ -179,8 +183,7 @@ export class BubblewrapDriver implements SandboxDriver {
   async #spawn(spec: SandboxSpec, run: PreparedRun, runtime: Runtime): Promise<BlockedSandbox> {
     const stage = new Stage(spec.uid !== null)
     const args = bwrapArguments(this.#plan(spec, stage, runtime))
-    const command = stage.command('bwrap', args, spec.uid)
-    closeInheritedDescriptors()
+    const command = stage.command(args, spec.uid, DESCRIPTORS.seccomp)
     const logFd = openSync(join(run.dir, LOG_FILE), 'a', 0o600)
     try {
       const seccompPath = runtime.seccomp

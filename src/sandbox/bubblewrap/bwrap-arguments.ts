@@ -19,9 +19,10 @@ export const SESSION_HOME = '/session/home'
 /**
  * The first process inside. It reaps orphans and, because it was started behind the filter, is under it like the rest: bwrap's
  * own reaper is not, and its memory can be written from inside. It lets go of the listening socket and of the server's files
- * before host starts anything, because it can be looked into, and ends, with everything, when host ends.
+ * before host starts anything, because it can be looked into; it ignores the one signal that this shell would otherwise let
+ * anybody end it with; and it ends, with everything, when host ends.
  */
-const FIRST = 'umask 022; mkdir -p "$HOME"; exec 4<&0; "$@" <&4 4<&- & exec 0</dev/null 3<&- 4<&- >/dev/null 2>&1; wait'
+const FIRST = `umask 022; mkdir -p "$HOME"; exec 4<&0; "$@" <&4 4<&- & trap "" INT; exec 0</dev/null 3<&- 4<&- >/dev/null 2>&1; wait`
 
 export interface BwrapPlan {
   network: 'none' | 'host'

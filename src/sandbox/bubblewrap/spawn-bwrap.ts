@@ -5,6 +5,9 @@ import { z } from 'zod'
 import { DESCRIPTORS } from './bwrap-arguments.ts'
 import { bootId, type ProcessIdentity, startTime } from './process-identity.ts'
 
+/** Where the server looks for bwrap and its helpers: never in what its own PATH happens to be. */
+export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
 export interface BwrapSpawn {
   file: string
   args: string[]
@@ -48,7 +51,7 @@ export async function spawnBwrap(request: BwrapSpawn): Promise<BlockedSandbox> {
     outer = spawn(request.file, request.args, {
       cwd: '/',
       detached: true,
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+      env: { PATH: SYSTEM_PATH, LC_ALL: 'C' },
       stdio,
     })
   } finally {

@@ -33,56 +33,46 @@ export class Stage {
   }
 
   /**
-   * The command that starts bwrap. As root: makes the mounts, becomes `uid` for good, and then is bwrap.
+   * The command that starts bwrap: closes every descriptor but bwrap's own (whatever this process inherited or has open for a
+   * moment, none reaches a sandbox), as root makes the mounts and becomes `uid` for good, and then is bwrap.
    * @param uid null: as the server's own user
+   * @param lastDescriptor the highest one that bwrap is given
    */
-  command(bwrap: string, args: string[], uid: number | null): { file: string; args: string[] } {
-    if (uid === null) return { file: bwrap, args }
-    const become = [
-      'setpriv',
-      '--reuid',
-      `${uid}`,
-      '--regid',
-      `${uid}`,
-      '--clear-groups',
-      '--inh-caps=-all',
-      '--',
-      bwrap,
-      ...args,
-    ]
-    const [file, ...rest] = become
-    if (!this.#enabled || file === undefined) return { file: 'setpriv', args: rest }
+  command(args: string[], uid: number | null, lastDescriptor: number): { file: string; args: string[] } {
+    const start = ['-c', START, 'stage', `${lastDescriptor}`]
+    if (uid === null) return { file: 'bash', args: [...start, '', '0', 'bwrap', ...args] }
     mkdirSync(STAGE, { recursive: true })
     // mkdir's mode is subject to the umask.
     chmodSync(STAGE, 0o711)
+    const become = ['setpriv', '--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups', '--inh-caps=-all', '--', 'bwrap']
     const places = [...this.#places].flat()
     return {
       file: 'unshare',
       args: [
-        '--mount',
-        '--propagation',
-        'private',
-        '--',
-        '/bin/sh',
-        '-c',
-        MOUNT,
-        'stage',
+        ...'--mount --propagation private -- bash'.split(' '),
+        ...start,
         STAGE,
         `${this.#places.size}`,
         ...places,
         ...become,
+        ...args,
       ],
     }
   }
 }
 
-/** Everything it is told comes as positional parameters. */
-const MOUNT = `
+/** Everything it is told comes as positional parameters. bash, because the plain shell closes no descriptor above 9. */
+const START = `
 set -e
-mount -t tmpfs -o mode=0711,size=1m,nosuid,nodev,noexec cloister "$1"
-left=$2
-shift 2
-while [ "$left" -gt 0 ]; do
+for fd in /proc/self/fd/*; do
+  fd=\${fd##*/}
+  if ((fd > $1)); then exec {fd}>&-; fi
+done
+stage=$2
+left=$3
+shift 3
+if [ -n "$stage" ]; then mount -t tmpfs -o mode=0711,size=1m,nosuid,nodev,noexec cloister "$stage"; fi
+while ((left > 0)); do
   if [ -d "$1" ]; then mkdir "$2"; else : > "$2"; fi
   mount --rbind -- "$1" "$2"
   shift 2

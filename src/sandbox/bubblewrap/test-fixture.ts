@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
 import type { SandboxFixture } from '../conformance/harness.ts'
 import { VolumeDirectory } from '../volume-directory.ts'
 import { BubblewrapDriver, type BubblewrapDriverOptions } from './bubblewrap-driver.ts'
@@ -16,6 +17,8 @@ export const startedAsRoot = process.getuid?.() === 0
 
 export interface BubblewrapFixture extends SandboxFixture {
   home: string
+  /** What a driver in another process is made with. */
+  parts: { hostBundle: string; nodePath: string }
   makeDriver(options?: Partial<BubblewrapDriverOptions>): BubblewrapDriver
 }
 
@@ -40,7 +43,7 @@ export function becomeOrdinaryUser(): void {
   process.setgroups?.([ORDINARY_UID])
   process.setgid?.(ORDINARY_UID)
   process.setuid?.(ORDINARY_UID)
-  process.on('exit', () => rmSync(base, { recursive: true, force: true }))
+  afterAll(() => rmSync(base, { recursive: true, force: true }))
 }
 
 /** A home of its own; 0700 as root's own directories are, so that nothing works only because everybody may pass. */
@@ -49,6 +52,7 @@ export async function makeBubblewrapFixture(uid: number = SESSION_UID): Promise<
   const { hostBundle, nodePath } = parts
   return {
     home,
+    parts: { hostBundle, nodePath },
     makeDriver: (options = {}) =>
       new BubblewrapDriver({ home, volumes: new VolumeDirectory(join(home, 'sessions')), hostBundle, nodePath, ...options }),
     runRoot: join(home, 'run'),
