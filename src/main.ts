@@ -18,6 +18,7 @@ import type { DriverCheck, SandboxDriver } from './sandbox/sandbox-driver.ts'
 import { VolumeDirectory } from './sandbox/volume-directory.ts'
 import { ApprovalService } from './services/approval-service.ts'
 import { AuthService } from './services/auth-service.ts'
+import { CodeSources } from './services/code-sources.ts'
 import { EventLog } from './services/event-log.ts'
 import { FileService } from './services/file-service.ts'
 import { InvocationService } from './services/invocation-service.ts'
@@ -105,12 +106,15 @@ export async function composeServer(config: Config): Promise<RunningServer> {
   models.resolve(null)
 
   // The services know each other by interface; where two need each other, one is reached through a closure.
-  const provisioner = new Provisioner({
-    volumes: driver.volumes,
-    invocations: { recordSystem: (...step) => invocations.recordSystem(...step) },
+  const sources = new CodeSources({
     sourceRoots: config.CLOISTER_SOURCE_ROOTS,
     ownDirectories: [config.CLOISTER_HOME, config.WORKSPACE_ROOT, config.ARTIFACT_ROOT],
     repoHosts: config.CLOISTER_REPO_HOSTS,
+  })
+  const provisioner = new Provisioner({
+    volumes: driver.volumes,
+    invocations: { recordSystem: (...step) => invocations.recordSystem(...step) },
+    sources,
   })
   const sandboxes = new SandboxService({
     store,
@@ -157,7 +161,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     eventLog,
     volumes: driver.volumes,
     sandboxes,
-    provisioner,
+    sources,
     invocations,
     turns,
     resolveModel: (name) => models.resolve(name),

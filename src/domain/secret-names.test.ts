@@ -26,6 +26,8 @@ it.each([
   ['RUBYOPT', 'steers'],
   ['JAVA_TOOL_OPTIONS', 'steers'],
   ['GIT_SSH_COMMAND', 'steers'],
+  ['GIT_TOKEN_HELPER', 'steers'],
+  ['GIT_TOKEN', null],
   ['CLOISTER_INVOCATION', 'steers'],
   ['npm_config_registry', 'steers'],
 ])('%s: %s', (name, expected) => {

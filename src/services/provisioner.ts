@@ -1,8 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { lookup } from 'node:dns/promises'
-import { realpath, stat } from 'node:fs/promises'
-import { BlockList, isIP } from 'node:net'
-import { isAbsolute, sep } from 'node:path'
 import { sha256 } from '../domain/canonical-json.ts'
 import { errors, ToolError } from '../domain/errors.ts'
 import type { Invocation } from '../domain/invocation.ts'
@@ -11,7 +6,9 @@ import type { Session } from '../domain/session.ts'
 import type { ExecResult, Sandbox } from '../sandbox/sandbox.ts'
 import type { VolumeStore } from '../sandbox/sandbox-driver.ts'
 import { HostError } from '../sandbox/sandbox-errors.ts'
+import type { CodeSources } from './code-sources.ts'
 import type { Invocations } from './contracts.ts'
+import { archiveOf } from './source-archive.ts'
 
 /** Setup, clone and copy may take this long. */
 const DEADLINE_MS = 10 * 60 * 1000
@@ -23,10 +20,7 @@ const TAIL = 2000
 export interface ProvisionerDependencies {
   volumes: VolumeStore
   invocations: Pick<Invocations, 'recordSystem'>
-  sourceRoots: readonly string[]
-  /** Directories of our own that no source may overlap. */
-  ownDirectories: readonly string[]
-  repoHosts: readonly string[]
+  sources: CodeSources
 }
 
 /** `/session/code` holds a repository of its own: our files keep out of its way. */
@@ -53,52 +47,10 @@ export class Provisioner {
     this.#deps = deps
   }
 
-  /**
-   * The real path of a source directory, if it may be copied.
-   * @throws invalid_argument; the same answer for what does not exist and what is outside of the roots
-   */
-  async admitSource(path: string): Promise<string> {
-    if (this.#deps.sourceRoots.length === 0)
-      throw errors.invalidArgument('source_repo_path is not offered by this server: CLOISTER_SOURCE_ROOTS names no directory')
-    const refusal = errors.invalidArgument('source_repo_path must be an existing directory under one of CLOISTER_SOURCE_ROOTS')
-    if (!isAbsolute(path) || path.includes('\0')) throw refusal
-    const real = await realpath(path).catch(() => null)
-    if (real === null || !(await stat(real)).isDirectory()) throw refusal
-    const roots = await Promise.all(this.#deps.sourceRoots.map((root) => realpath(root).catch(() => null)))
-    if (!roots.some((root) => root !== null && contains(root, real))) throw refusal
-    for (const own of this.#deps.ownDirectories) {
-      const realOwn = await realpath(own).catch(() => own)
-      if (contains(realOwn, real) || contains(real, realOwn))
-        throw errors.invalidArgument("source_repo_path must not overlap the server's own directories")
-    }
-    return real
-  }
-
-  /**
-   * A repository's URL, if its host is on the list. An entry is a host name, or an origin with its scheme.
-   * @throws invalid_argument
-   */
-  admitRepository(repoUrl: string): URL {
-    const url = URL.canParse(repoUrl) ? new URL(repoUrl) : null
-    if (!url) throw errors.invalidArgument('repo_url must be a URL, like https://github.com/owner/name.git')
-    if (url.username || url.password)
-      throw errors.invalidArgument('repo_url must not hold credentials: name a secret in repo_auth_secret')
-    const listed = this.#deps.repoHosts.some((entry) =>
-      entry.includes('://')
-        ? URL.canParse(entry) && new URL(entry).origin === url.origin
-        : url.protocol === 'https:' && entry.toLowerCase() === url.host,
-    )
-    if (!listed)
-      throw errors.invalidArgument(
-        `repo_url must be https, from a host in CLOISTER_REPO_HOSTS (${this.#deps.repoHosts.join(', ') || 'none'})`,
-      )
-    return url
-  }
-
   /** Clones with depth 1 in a sandbox that sees nothing but the new volume and the network. */
   async clone(session: Session, sandbox: Sandbox, secrets: Record<string, string>): Promise<void> {
-    const url = this.admitRepository(session.repo_url as string)
-    const pinned = await this.#pinAddress(url)
+    const url = this.#deps.sources.admitRepository(session.repo_url as string)
+    const pinned = await this.#deps.sources.pinAddress(url)
     const token = session.repo_auth_secret === null ? null : secrets[session.repo_auth_secret]
     if (token === undefined)
       throw errors.invalidArgument(`repo_auth_secret names ${session.repo_auth_secret}, which is none of the session's secrets`)
@@ -175,7 +127,7 @@ export class Provisioner {
   }
 
   async #copySource(session: Session, sandbox: Sandbox): Promise<void> {
-    const source = await this.admitSource(session.source_repo_path as string)
+    const source = await this.#deps.sources.admitDirectory(session.source_repo_path as string)
     const archive = archiveOf(source)
     const extract = ['tar', '--extract', '--file=-', '--no-same-owner']
     try {
@@ -251,21 +203,6 @@ export class Provisioner {
     if (record.status !== 'succeeded')
       throw errors.conflict(describeFailure(name, failures[0] ?? null, record), { invocation_id: record.id })
   }
-
-  /** The address that git must use, so that a name cannot lead to another one between our check and its look-up. */
-  async #pinAddress(url: URL): Promise<string | null> {
-    // An entry with its scheme was listed by an administrator for just that origin, loopback and private ones included.
-    if (
-      this.#deps.repoHosts.some((entry) => entry.includes('://') && URL.canParse(entry) && new URL(entry).origin === url.origin)
-    )
-      return null
-    const hostname = url.hostname.replace(/^\[|\]$/g, '')
-    const addresses = isIP(hostname) ? [{ address: hostname }] : await lookup(hostname, { all: true }).catch(() => [])
-    if (addresses.length === 0) throw errors.conflict(`the host ${hostname} could not be resolved`)
-    if (addresses.some(({ address }) => isPrivateAddress(address)))
-      throw errors.conflict(`the host ${hostname} resolves to a private address, which CLOISTER_REPO_HOSTS does not list`)
-    return `${hostname}:${url.port || '443'}:${addresses.map(({ address }) => (isIP(address) === 6 ? `[${address}]` : address)).join(',')}`
-  }
 }
 
 const WRITE_ASKPASS = `umask 077 && cat > /tmp/cloister-askpass <<'END'
@@ -325,81 +262,4 @@ function describeFailure(name: string, failure: ExecResult | null, record: Invoc
           : `exited with ${failure.exit_code}`
   const log = `${failure.stdout.toString()}${failure.stderr.toString()}`.trim().slice(-TAIL)
   return `${step} ${why}${log ? `. The end of its log:\n${log}` : ''}`
-}
-
-/** Streams a tar of regular files, directories and symlinks (as symlinks); setuid bits are stripped, special files left out. */
-function archiveOf(source: string): { stream: NodeJS.ReadableStream; done: Promise<void>; abort: () => void } {
-  const find = spawn('find', ['.', '(', '-type', 'f', '-o', '-type', 'd', '-o', '-type', 'l', ')', '-print0'], {
-    cwd: source,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const tar = spawn(
-    'tar',
-    ['--create', '--file=-', '--no-recursion', '--null', '--verbatim-files-from', '--files-from=-', '--mode=a-s'],
-    {
-      cwd: source,
-      stdio: [find.stdout, 'pipe', 'pipe'],
-    },
-  )
-  // tar has it now: our end would keep `find` from closing for ever.
-  find.stdout.destroy()
-  // A file that vanished while it was read is no reason to fail (tar: 1).
-  const done = Promise.all([ended(find, [0, 1]), ended(tar, [0, 1])]).then(() => undefined)
-  done.catch(() => undefined)
-  return {
-    stream: tar.stdout as NodeJS.ReadableStream,
-    done,
-    abort: () => {
-      find.kill('SIGKILL')
-      tar.kill('SIGKILL')
-    },
-  }
-}
-
-function ended(child: ChildProcess, accepted: number[]): Promise<void> {
-  let stderr = ''
-  child.stderr?.on('data', (chunk: Buffer) => {
-    stderr = (stderr + chunk.toString()).slice(-TAIL)
-  })
-  return new Promise((resolve, reject) => {
-    child.on('error', (error) => reject(errors.internal(`${child.spawnfile} could not be started`, error)))
-    child.on('close', (code) => {
-      if (code !== null && accepted.includes(code)) resolve()
-      else reject(errors.conflict(`the source could not be read: ${stderr.trim() || `${child.spawnfile} ended with ${code}`}`))
-    })
-  })
-}
-
-function contains(parent: string, child: string): boolean {
-  return child === parent || child.startsWith(parent.endsWith(sep) ? parent : `${parent}${sep}`)
-}
-
-const PRIVATE = new BlockList()
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['224.0.0.0', 3],
-] as const)
-  PRIVATE.addSubnet(network, prefix, 'ipv4')
-for (const [network, prefix] of [
-  ['::', 127],
-  ['64:ff9b::', 96],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
-] as const)
-  PRIVATE.addSubnet(network, prefix, 'ipv6')
-
-/** Loopback, private, link-local and other addresses that are not of the public internet (IANA special-purpose registries). */
-export function isPrivateAddress(address: string): boolean {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  if (mapped) return PRIVATE.check(mapped[1] as string, 'ipv4')
-  return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 }

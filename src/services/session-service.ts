@@ -17,9 +17,9 @@ import { refuseSecrets, secretWarnings } from '../domain/secret-names.ts'
 import { ISOLATION_LEVELS, type Limits, nextState, type Session, type SessionAction } from '../domain/session.ts'
 import type { DriverCheck, VolumeStore } from '../sandbox/sandbox-driver.ts'
 import type { Page, PageRequest, Store } from '../store/store.ts'
+import type { CodeSources } from './code-sources.ts'
 import type { CreateSession, Invocations, Sessions, Turns } from './contracts.ts'
 import type { EventLog } from './event-log.ts'
-import type { Provisioner } from './provisioner.ts'
 import type { SandboxService } from './sandbox-service.ts'
 
 export interface SessionServiceDependencies {
@@ -27,7 +27,7 @@ export interface SessionServiceDependencies {
   eventLog: EventLog
   volumes: VolumeStore
   sandboxes: SandboxService
-  provisioner: Provisioner
+  sources: CodeSources
   invocations: Pick<Invocations, 'abandonSession'>
   turns: Pick<Turns, 'post' | 'abandonSession' | 'kick'>
   /** Throws `invalid_argument` for a model that no provider serves. */
@@ -224,7 +224,7 @@ export class SessionService implements Sessions {
   /** The session as asked for, with every field checked. Nothing is written yet. */
   async #draft(caller: Caller, request: CreateSession): Promise<Session> {
     if (caller.kind !== 'user') throw errors.permissionDenied('session:create')
-    const { clock, provisioner, resolveModel, idleTimeoutSeconds } = this.#deps
+    const { clock, sources, resolveModel, idleTimeoutSeconds } = this.#deps
     const id = request.session_id ?? newId('ses', clock().getTime())
     if (!SESSION_ID.test(id)) throw invalid('session_id', 'must match [a-z0-9][a-z0-9_-]{0,63}')
     const principal = admitPrincipal(caller, request.principal)
@@ -243,8 +243,8 @@ export class SessionService implements Sessions {
     const allowedPaths = request.allowed_paths ?? ['.']
     checkAllowedPaths(allowedPaths)
     await this.#checkFloor(request.isolation_floor)
-    const source = request.source_repo_path === undefined ? null : await provisioner.admitSource(request.source_repo_path)
-    const repository = request.repo_url === undefined ? null : provisioner.admitRepository(request.repo_url).href
+    const source = request.source_repo_path === undefined ? null : await sources.admitDirectory(request.source_repo_path)
+    const repository = request.repo_url === undefined ? null : sources.admitRepository(request.repo_url).href
     const at = clock().toISOString()
     const session: Session = {
       id,

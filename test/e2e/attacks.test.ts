@@ -72,7 +72,6 @@ describe('paths', () => {
     ['fs.list', { path: '/' }],
     ['fs.search', { pattern: 'hush', path: '/session/secrets' }],
     ['fs.search', { pattern: 'root', path: '/etc' }],
-    ['fs.search', { pattern: 'root', path: 'etc' }],
     ['fs.write', { path: '../../etc/cloister-attack', content: 'x' }],
     ['fs.write', { path: '/session/secrets/API_TOKEN', content: 'x' }],
     ['fs.write', { path: 'secrets/NEW', content: 'x' }],
@@ -92,9 +91,13 @@ describe('paths', () => {
   ])('%s %j is refused, and nothing of it comes back', async (tool, args) => {
     const answer = await server.invoke(id, tool, args, { approved: true })
     expect(answer.text).not.toMatch(/root:|hush-hush/)
-    // The refusal may be policy's or, for what only git can see, the tool's own.
     expect([answer.status, answer.body.error?.code ?? answer.body.invocation?.error?.code]).toEqual([403, 'policy_denied'])
     expect(answer.body.invocation.status).toBe('denied')
+  })
+
+  it('fs.search does not follow a link that it is given', async () => {
+    const answer = await server.invoke(id, 'fs.search', { pattern: 'root', path: 'etc' })
+    expect(answer.body.invocation).toMatchObject({ status: 'failed', error: { code: 'invalid_argument' }, output: null })
   })
 
   it('left no trace: nothing planted, nothing changed', async () => {
