@@ -71,6 +71,19 @@ describe('a requested approval', () => {
     expect(ran(session)).toBe('yes\n')
   })
 
+  it('is decided before the call that asked is back', async () => {
+    const session = await gate.session()
+    const decided: Promise<Approval>[] = []
+    const leave = gate.eventLog.subscribe(session.id, (entry) => {
+      if (entry.type === 'approval.requested')
+        decided.push(gate.approvals.approve(alice, String(entry.data['approval_id']), null))
+    })
+    const { id } = await gate.invoke(session, 'test.approved', { text: 'quick' }, { request_approval: true })
+    expect((await gate.invocations.settled(id)).status).toBe('succeeded')
+    expect(await Promise.all(decided)).toMatchObject([{ status: 'used' }])
+    leave()
+  })
+
   it.each([
     { how: 'denied', decide: 'deny', rule: 'approval_denied' },
     { how: 'revoked', decide: 'revoke', rule: 'approval_revoked' },

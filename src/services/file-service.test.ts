@@ -92,6 +92,9 @@ describe('raw files', () => {
     expect(refused).toMatchObject({ code: 'invalid_argument', status: 400, invocation: { status: 'failed' } })
     expect(readdirSync(gate.path(session))).toEqual([])
     expect(JSON.stringify(refused.invocation)).not.toContain(SECRET)
+    const named = await refusal(gate.files.upload(alice, session.id, content, true, Readable.from(['x'])))
+    expect(named).toMatchObject({ code: 'invalid_argument', invocation: { args: { path: 'x=[secret:TOKEN]' } } })
+    expect(gate.bytesOnDisk()).not.toContain(SECRET)
   })
 
   it('above the limit are refused, in and out', async () => {

@@ -386,7 +386,7 @@ describe('what ran', () => {
     await gate.sandboxes.driver.stop(second, session.id)
     expect(await gate.invoke(session, 'test.append')).toMatchObject({
       status: 'failed',
-      error: { code: 'sandbox_lost', retryable: true },
+      error: { code: 'sandbox_lost', retryable: false },
     })
   })
 

@@ -153,7 +153,7 @@ const DENIED = new Set(['policy_denied', 'approval_required', 'rate_limited'])
 /** @param guaranteed the tool may be called again without doing anything twice */
 export function failureOf(error: unknown, redactor: Redactor, guaranteed: boolean): Failure {
   if (error instanceof ToolError) {
-    const retryable = error.code === 'sandbox_lost' ? true : error.code === 'timeout' && guaranteed
+    const retryable = guaranteed && (error.code === 'sandbox_lost' || error.code === 'timeout')
     return {
       status: 'failed',
       error: { code: error.code, message: redactor.text(error.message), retryable },
