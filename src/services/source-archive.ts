@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { PassThrough } from 'node:stream'
 import { errors } from '../domain/errors.ts'
 
 /** Characters of an error's text that are kept. */
@@ -24,7 +25,8 @@ export function archiveOf(source: string): { stream: NodeJS.ReadableStream; done
   const done = Promise.all([ended(find, [0, 1]), ended(tar, [0, 1])]).then(() => undefined)
   done.catch(() => undefined)
   return {
-    stream: tar.stdout as NodeJS.ReadableStream,
+    // Read from now on: what a process that has ended wrote, and nobody reads yet, is thrown away by Node.
+    stream: (tar.stdout as NodeJS.ReadableStream).pipe(new PassThrough()),
     done,
     abort: () => {
       find.kill('SIGKILL')
