@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { SECRET, ToolWorkspace } from '../../../test/support/tool-workspace.ts'
@@ -280,7 +291,7 @@ describe('fs.search', () => {
     expect(await call(search, { pattern: 'x', max_results: 20, path: 'a' })).toMatchObject({ count: 20, truncated: false })
     const { matches } = (await call(search, { pattern: 'needle' })) as { matches: { snippet: string }[] }
     expect(matches[0]?.snippet).toMatch(/^…é+needleb+…$/)
-    expect(matches[0]?.snippet.length).toBeLessThan(410)
+    expect(matches[0]?.snippet.length).toBeLessThan(810)
   })
 
   it('stops ripgrep when it says too much, with what came before', async () => {
@@ -392,6 +403,32 @@ describe('what leaves the workspace', () => {
       ['secrets', 'symlink'],
       ['token', 'symlink'],
     ])
+  })
+
+  it('is not found by searching while a directory is a link, after it was looked at and before it is looked at again', async () => {
+    await workspace.plant({ [`dir/${SECRET.name}`]: 'harmless\n' })
+    const context = workspace.context(search)
+    const { sandbox } = context
+    let found = ''
+    const swapping: typeof context = {
+      ...context,
+      sandbox: {
+        ...bind(sandbox),
+        run: async (argv, options) => {
+          renameSync(join(workspace.code, 'dir'), join(workspace.code, 'aside'))
+          symlinkSync(workspace.secretsInside, join(workspace.code, 'dir'))
+          const result = await sandbox.run(argv, options)
+          found = result.stdout
+          rmSync(join(workspace.code, 'dir'))
+          renameSync(join(workspace.code, 'aside'), join(workspace.code, 'dir'))
+          return result
+        },
+      },
+    }
+    const { output } = await search.handler(search.input.parse({ pattern: '.', path: `dir/${SECRET.name}` }), swapping)
+    // The attack works on ripgrep, and not on what is shown.
+    expect(found).toContain(SECRET.value)
+    expect(output).toEqual({ matches: [], count: 0, truncated: false })
   })
 
   it.each(['.git/config', 'sub/.git/hooks/pre-commit', '.git', '.GIT/config'])(

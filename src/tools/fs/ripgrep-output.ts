@@ -1,18 +1,25 @@
-/** A line that matched. `path` is as ripgrep was given it. */
+/** A line that ripgrep says matched. */
 export interface Match {
+  /** As ripgrep was given it. */
   path: string
   line: number
-  snippet: string
+  /** Where `text` begins in the file, in bytes. */
+  offset: number
+  /** The line without its end; of a long one, the part around the match. */
+  text: Buffer
+  /** Whether `text` begins after the line's beginning, and ends before its end. */
+  cut: { before: boolean; after: boolean }
 }
 
-/** Characters of a line that are shown: a minified file has its whole program in one. */
-const SNIPPET = 400
+/** Bytes of a line that are shown: a minified file has its whole program in one. */
+const BEFORE = 200
+const SHOWN = 800
 
 type Text = { text: string } | { bytes: string }
 
 interface MatchMessage {
   type: 'match'
-  data: { path: Text; lines: Text; line_number: number | null; submatches: { start: number }[] }
+  data: { path: Text; lines: Text; line_number: number | null; absolute_offset: number; submatches: { start: number }[] }
 }
 
 /** Reads at most `limit` matches from the output of `rg --json`. A last line that was cut off is left out. */
@@ -22,11 +29,32 @@ export function parseMatches(output: string, limit: number): Match[] {
     if (matches.length >= limit) break
     if (!line.startsWith('{"type":"match"')) continue
     const message = parseMessage(line)
-    if (!message) continue
-    const { path, lines, line_number, submatches } = message.data
-    matches.push({ path: decode(path), line: line_number ?? 0, snippet: snippet(decode(lines), submatches[0]?.start ?? 0) })
+    if (message) matches.push(toMatch(message))
   }
   return matches
+}
+
+function toMatch({ data }: MatchMessage): Match {
+  const line = decode(data.lines)
+  const end = line.length - (/\r?\n$/.exec(line.subarray(-2).toString('latin1'))?.[0].length ?? 0)
+  const start = data.submatches[0]?.start ?? 0
+  const from = end <= SHOWN ? 0 : Math.max(0, Math.min(start - BEFORE, end - SHOWN))
+  const to = Math.min(end, from + SHOWN)
+  return {
+    path: decode(data.path).toString(),
+    line: data.line_number ?? 0,
+    offset: data.absolute_offset + from,
+    text: line.subarray(from, to),
+    cut: { before: from > 0, after: to < end },
+  }
+}
+
+/** What is shown of a match; characters that were cut at the ends are left off. */
+export function snippetOf({ text, cut }: Match): string {
+  let shown = text.toString()
+  if (cut.before) shown = `…${shown.replace(/^\ufffd+/, '')}`
+  if (cut.after) shown = `${shown.replace(/\ufffd+$/, '')}…`
+  return shown
 }
 
 /** Null: cut off in the middle, which only happens to the last line of an output that was stopped. */
@@ -39,15 +67,6 @@ function parseMessage(line: string): MatchMessage | null {
   }
 }
 
-function decode(text: Text): string {
-  return 'text' in text ? text.text : Buffer.from(text.bytes, 'base64').toString()
-}
-
-/** @param start byte offset of the first match in the line */
-function snippet(line: string, start: number): string {
-  const text = line.replace(/[\r\n]+$/, '')
-  if (text.length <= SNIPPET) return text
-  const at = Buffer.from(text).subarray(0, start).toString().length
-  const from = Math.max(0, Math.min(at - SNIPPET / 4, text.length - SNIPPET))
-  return `${from > 0 ? '…' : ''}${text.slice(from, from + SNIPPET)}${from + SNIPPET < text.length ? '…' : ''}`
+function decode(text: Text): Buffer {
+  return 'text' in text ? Buffer.from(text.text) : Buffer.from(text.bytes, 'base64')
 }
