@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
+import { CommandStdio } from './exec/command-stdio.ts'
 import type { Environment } from './exec/environment.ts'
+import type { PipePool } from './exec/pipe-pool.ts'
 import { preferForOom, signalFamily } from './exec/process-table.ts'
 import { HostFailure } from './host-failure.ts'
 import type { SessionRoot } from './session-root.ts'
@@ -28,23 +31,38 @@ interface Background {
  * neither the end nor a cancel of that invocation reaches them.
  */
 export class BackgroundProcesses {
+  readonly #pool: PipePool
   readonly #root: SessionRoot
   readonly #environment: Environment
   readonly #processes = new Map<string, Background>()
+  /** By request id. */
+  readonly #starting = new Map<string, Promise<ProcessInfo>>()
   #count = 0
 
-  constructor(root: SessionRoot, environment: Environment) {
+  constructor(root: SessionRoot, environment: Environment, pool: PipePool) {
+    this.#pool = pool
     this.#root = root
     this.#environment = environment
   }
 
   /** The same request id again: the same process. Throws `not_found` when the program cannot be started. */
   async start(request: ProcessStart): Promise<ProcessInfo> {
-    for (const known of this.#processes.values()) if (known.requestId === request.id) return known.info
+    const known = this.#starting.get(request.id)
+    if (known) return known
+    const starting = this.#start(request)
+    this.#starting.set(request.id, starting)
+    // What could not be started may be tried again.
+    starting.catch(() => this.#starting.delete(request.id))
+    return starting
+  }
+
+  async #start(request: ProcessStart): Promise<ProcessInfo> {
     this.#makeRoom()
     const processId = `p${++this.#count}`
     const tag = `${processId}:${request.id}`
-    const child = this.#spawn(request, tag)
+    const stdio = await CommandStdio.open(this.#pool, false)
+    const child = this.#spawn(request, tag, stdio)
+    const { outputs } = stdio.streams(child)
     if (child.pid === undefined) throw notStarted(await new Promise<Error>((resolve) => child.once('error', resolve)))
     preferForOom(child.pid)
     const info: ProcessInfo = {
@@ -64,7 +82,7 @@ export class BackgroundProcesses {
       end: 0,
       ended: Promise.resolve(),
     }
-    background.ended = this.#follow(background, child)
+    background.ended = this.#follow(background, child, outputs)
     this.#processes.set(processId, background)
     return info
   }
@@ -108,21 +126,22 @@ export class BackgroundProcesses {
     }
   }
 
-  #spawn(request: ProcessStart, tag: string): ChildProcess {
+  #spawn(request: ProcessStart, tag: string, stdio: CommandStdio): ChildProcess {
     try {
       return spawn(request.argv[0] as string, request.argv.slice(1), {
         cwd: this.#root.workingDirectory(request.cwd ?? '/session/code'),
         env: this.#environment.compose(tag, request.env ?? {}, true),
         detached: true,
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: stdio.entries,
       })
     } catch (error) {
+      stdio.discard()
       throw error instanceof HostFailure ? error : notStarted(error)
     }
   }
 
-  #follow(background: Background, child: ChildProcess): Promise<void> {
-    for (const pipe of [child.stdout, child.stderr]) pipe?.on('data', (chunk: Buffer) => keep(background, chunk))
+  #follow(background: Background, child: ChildProcess, outputs: Readable[]): Promise<void> {
+    for (const pipe of outputs) pipe.on('data', (chunk: Buffer) => keep(background, chunk))
     return new Promise((resolve) => {
       child.once('exit', (code) => {
         background.info.exit_code = code
@@ -145,7 +164,10 @@ export class BackgroundProcesses {
     const running = all.filter((background) => background.info.state === 'running').length
     if (running >= MAX_RUNNING) throw new HostFailure('too_large', `${MAX_RUNNING} background processes run already: stop one`)
     const oldest = all.find((background) => background.info.state === 'exited')
-    if (all.length >= MAX_REMEMBERED && oldest) this.#processes.delete(oldest.info.process_id)
+    if (all.length >= MAX_REMEMBERED && oldest) {
+      this.#processes.delete(oldest.info.process_id)
+      this.#starting.delete(oldest.requestId)
+    }
   }
 }
 

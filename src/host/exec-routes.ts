@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants } from 'node:os'
 import type { Environment } from './exec/environment.ts'
+import type { PipePool } from './exec/pipe-pool.ts'
 import { Fields } from './fields.ts'
 import { HostFailure } from './host-failure.ts'
 import type { Operations } from './operations.ts'
@@ -17,6 +18,7 @@ export async function exec(
   operations: Operations,
   root: SessionRoot,
   environment: Environment,
+  pool: PipePool,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -46,7 +48,7 @@ export async function exec(
   }
   const operation = operations.newExec(id, invocationId)
   operation.attach(response, false)
-  operation.start(command)
+  await operation.start(command, pool)
 }
 
 function headerRequest(request: IncomingMessage): unknown {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { BackgroundProcesses } from './background-processes.ts'
 import { Environment } from './exec/environment.ts'
+import { PipePool } from './exec/pipe-pool.ts'
 import { exec, processStart, signalName } from './exec-routes.ts'
 import { Fields } from './fields.ts'
 import { FILE_CHANGES, FILE_QUERIES } from './file-routes.ts'
@@ -24,6 +25,7 @@ export class HostServer {
   readonly #tokenDigest: Buffer
   readonly #root: SessionRoot
   readonly #environment: Environment
+  readonly #pool: PipePool
   readonly #operations = new Operations()
   readonly #processes: BackgroundProcesses
   readonly #server: Server
@@ -39,7 +41,8 @@ export class HostServer {
     this.#tokenDigest = digest(`Bearer ${boot.token}`)
     this.#root = new SessionRoot(boot.prefix)
     this.#environment = new Environment(boot.base_env)
-    this.#processes = new BackgroundProcesses(this.#root, this.#environment)
+    this.#pool = new PipePool(boot.base_env.PATH)
+    this.#processes = new BackgroundProcesses(this.#root, this.#environment, this.#pool)
     this.#handlers = this.#routes()
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -58,6 +61,8 @@ export class HostServer {
       this.#server.once('error', reject)
       this.#server.listen({ fd }, resolve)
     })
+    // The first command shall not wait for them.
+    void this.#pool.fill()
   }
 
   /** Kills everything that host started. */
@@ -107,7 +112,7 @@ export class HostServer {
         return {}
       },
       'POST /exec': async (request, response) => {
-        await exec(this.#operations, this.#root, this.#environment, request, response)
+        await exec(this.#operations, this.#root, this.#environment, this.#pool, request, response)
         return undefined
       },
       'POST /cancel': async (request) => {

@@ -4,7 +4,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecOutcome } from '../wire.ts'
 import { Attachment } from './attachment.ts'
+import { CommandStdio, type CommandStreams } from './command-stdio.ts'
 import { KeptOutput } from './kept-output.ts'
+import type { PipePool } from './pipe-pool.ts'
 import { findFamily, preferForOom, signalFamily } from './process-table.ts'
 
 /** After the child's end its pipes get this long to run dry, in time during which they are being read. */
@@ -33,12 +35,14 @@ export class ExecOperation {
   readonly #onDone: () => void
   readonly #sweepStrays: () => boolean
   readonly #started = Date.now()
-  #child: ChildProcess | null = null
+  #streams: CommandStreams = { input: null, outputs: [] }
   #pid: number | null = null
   #timers: NodeJS.Timeout[] = []
   #outcome: ExecOutcome | null = null
   #ended: Promise<void> = Promise.resolve()
   #pipesEnded = false
+  #exitSeen = false
+  /** Read on whether callers keep up or not. */
   #ending = false
   #outputBytes = 0
   #timedOut = false
@@ -65,38 +69,46 @@ export class ExecOperation {
     return this.#pid
   }
 
-  start(command: Command): void {
+  /** Returns once the command runs, or has its outcome because it cannot. */
+  async start(command: Command, pool: PipePool): Promise<void> {
     this.#maxOutputBytes = command.max_output_bytes
     const problem = workingDirectoryProblem(command.cwd)
     if (problem) {
       this.#finish(null, null, problem)
       return
     }
+    const stdio = await CommandStdio.open(pool, command.stdin !== null)
+    if (this.#cancelled) {
+      stdio.discard()
+      this.#finish(null, null, null)
+      return
+    }
     let child: ChildProcess
     try {
-      child = spawn(command.argv[0] as string, command.argv.slice(1), {
-        cwd: command.cwd,
-        env: command.env,
-        detached: true,
-        stdio: [command.stdin === null ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      })
+      const { cwd, env, argv } = command
+      child = spawn(argv[0] as string, argv.slice(1), { cwd, env, detached: true, stdio: stdio.entries })
     } catch (error) {
+      stdio.discard()
       this.#finish(null, null, error instanceof Error ? error.message : String(error))
       return
     }
-    this.#child = child
+    this.#follow(child, stdio.streams(child), command)
+  }
+
+  #follow(child: ChildProcess, streams: CommandStreams, command: Command): void {
+    this.#streams = streams
     this.#pid = child.pid ?? null
     child.once('error', (error) => {
       if (this.#pid === null) this.#finish(null, null, error.message)
     })
     if (this.#pid === null) return
     preferForOom(this.#pid)
-    const pipes = [child.stdout, child.stderr].map((pipe) => new Promise<void>((resolve) => pipe?.once('close', resolve)))
-    this.#ended = Promise.all(pipes).then(() => {
+    const closed = streams.outputs.map((pipe) => new Promise<void>((resolve) => pipe.once('close', resolve)))
+    this.#ended = Promise.all(closed).then(() => {
       this.#pipesEnded = true
     })
-    child.stdout?.on('data', (chunk: Buffer) => this.#output(1, chunk))
-    child.stderr?.on('data', (chunk: Buffer) => this.#output(2, chunk))
+    for (const [index, pipe] of streams.outputs.entries())
+      pipe.on('data', (chunk: Buffer) => this.#output(index === 0 ? 1 : 2, chunk))
     child.once('exit', (code, signal) => void this.#exited(code, signal))
     this.#timers.push(setTimeout(() => this.#deadline(), command.timeout_ms))
     if (command.stdin !== null) this.#feed(command.stdin)
@@ -128,11 +140,16 @@ export class ExecOperation {
 
   /** For host's own end. */
   killNow(): void {
-    if (!this.#outcome) this.#kill('SIGKILL')
+    if (!this.#outcome) this.cancel('SIGKILL')
   }
 
   #deadline(): void {
     this.#timedOut = true
+    // The child is gone, and only a caller that does not read holds up the end.
+    if (this.#exitSeen) {
+      this.#ending = true
+      this.#flow()
+    }
     this.#kill('SIGKILL')
   }
 
@@ -158,12 +175,11 @@ export class ExecOperation {
 
   /** The child's pipes are read only while every attached caller keeps up, so that nothing piles up here. */
   #flow(): void {
-    const child = this.#child
-    if (!child || this.#outcome) return
+    if (this.#outcome) return
     const paused = !this.#ending && this.#blocked()
-    for (const pipe of [child.stdout, child.stderr]) {
-      if (paused) pipe?.pause()
-      else pipe?.resume()
+    for (const pipe of this.#streams.outputs) {
+      if (paused) pipe.pause()
+      else pipe.resume()
     }
   }
 
@@ -172,6 +188,7 @@ export class ExecOperation {
   }
 
   async #exited(code: number | null, signal: NodeJS.Signals | null): Promise<void> {
+    this.#exitSeen = true
     const killed = this.#timedOut || this.#cancelled || this.#outputLimited
     // What the child left behind gets the grace to write its last words (a tee behind a pipe), unless it was to die.
     if (!killed) await this.#drained(GRACE_MS)
@@ -192,7 +209,7 @@ export class ExecOperation {
   }
 
   #feed(stdin: Buffer | IncomingMessage): void {
-    const pipe = this.#child?.stdin
+    const pipe = this.#streams.input
     if (!pipe) return
     // EPIPE: the command does not want (more) input. Its own business.
     pipe.on('error', () => undefined)
@@ -202,10 +219,12 @@ export class ExecOperation {
     }
     stdin.pipe(pipe)
     pipe.once('close', () => stdin.resume())
-    stdin.once('close', () => {
-      // Half an input must not look like a whole one: the command could act on it.
+    // Half an input must not look like a whole one: the command could act on it.
+    const ifCut = () => {
       if (!stdin.complete && !this.#outcome) this.cancel('SIGKILL')
-    })
+    }
+    if (stdin.destroyed) ifCut()
+    else stdin.once('close', ifCut)
   }
 
   #finish(code: number | null, signal: string | null, spawnError: string | null): void {
@@ -222,8 +241,7 @@ export class ExecOperation {
       output_bytes: this.#outputBytes,
       replayed: false,
     }
-    for (const pipe of this.#child?.stdio ?? []) pipe?.destroy()
-    this.#child = null
+    for (const pipe of [this.#streams.input, ...this.#streams.outputs]) pipe?.destroy()
     for (const attachment of this.#attachments) attachment.pump()
     this.#onDone()
   }

@@ -55,6 +55,19 @@ export function execCases(at: () => Harness): void {
       expect(streamed.stdout.toString()).toContain(createHash('sha256').update(bytes).digest('hex'))
     })
 
+    it('gives commands outputs that can be opened by name', async () => {
+      const script = 'cat; echo out > /dev/stdout; echo err > /dev/stderr; echo tee | tee /dev/stderr > /dev/null'
+      const result = await at().exec(['bash', '-c', script], { stdin_base64: base64('in\n') })
+      expect([result.stdout.toString(), result.stderr.toString()]).toEqual(['in\nout\n', 'err\ntee\n'])
+    })
+
+    it('serves many commands at once', async () => {
+      const results = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => at().exec(['cat'], { stdin_base64: base64(`${i}`) })),
+      )
+      expect(results.map(({ stdout }) => stdout.toString())).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`))
+    })
+
     it('ends with a command that does not read its input', async () => {
       expect(await at().exec(['true'], {}, { stdin: Readable.from(chunked(Buffer.alloc(20_000_000))) })).toMatchObject({
         exit_code: 0,
