@@ -126,7 +126,9 @@ export function describeAttacks(name: string): void {
               readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('/opt/cloister/node'),
             )
             const open = readdirSync(`/proc/${host}/fd`).map((fd) => readlinkSync(`/proc/${host}/fd/${fd}`))
-            expect(open.filter((target) => !/^(anon_inode|socket|pipe|\/dev\/null|\/tmp\/\.cloister-|.*host\.log$)/.test(target))).toEqual([])
+            expect(
+              open.filter((target) => !/^(anon_inode|socket|pipe|\/dev\/null|\/tmp\/\.cloister-|.*host\.log$)/.test(target)),
+            ).toEqual([])
           }
         } finally {
           server.kill('SIGKILL')

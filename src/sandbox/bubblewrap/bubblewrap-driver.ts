@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import { ISOLATION_LEVELS, type Isolation, type SandboxRecord } from '../../domain/session.ts'
 import type { HostBoot } from '../../host/wire.ts'
@@ -59,7 +59,7 @@ export class BubblewrapDriver implements SandboxDriver {
 
   constructor(options: BubblewrapDriverOptions) {
     this.volumes = options.volumes
-    this.#options = options
+    this.#options = { ...options, rootfs: options.rootfs ? resolve(options.rootfs) : null }
     this.#runRoot = join(options.home, 'run')
     this.#nodePath = options.nodePath ?? process.execPath
     this.#cgroups = options.cgroups ?? new Cgroups(options.home)

@@ -1,0 +1,10 @@
+import { describe } from 'vitest'
+import { describeSettings } from './settings-cases.ts'
+import { becomeOrdinaryUser, startedAsRoot } from './test-fixture.ts'
+
+becomeOrdinaryUser()
+
+// Skipped when an ordinary user runs the tests: bubblewrap-settings.conformance.ts has done it.
+describe.runIf(startedAsRoot)('for a server that is not root', () => {
+  describeSettings('bubblewrap, as an ordinary user')
+})
