@@ -258,6 +258,22 @@ describe('following events', () => {
     cable.close()
   })
 
+  test('an event that is sent again is not given again', async () => {
+    const line = (seq: number, type: string) => `id: ${seq}\ndata: ${JSON.stringify({ seq, type })}\n\n`
+    const sent = [line(1, 'a'), line(1, 'a'), line(2, 'b'), line(1, 'a'), line(3, 'session.deleted')].join('')
+    const repeating = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () =>
+        socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n${sent}`),
+      )
+    })
+    await new Promise<void>((resolve) => repeating.listen(0, '127.0.0.1', resolve))
+    const address = `http://127.0.0.1:${(repeating.address() as AddressInfo).port}`
+    const entries = await collect(new CloisterClient({ url: address }).streamEvents('ses_x'))
+    expect(entries.map((entry) => entry.type)).toEqual(['a', 'b', 'session.deleted'])
+    repeating.close()
+  })
+
   test('deleted while it was away: the last events still come', async () => {
     const { session } = await client.createSession({})
     const cable = wire()

@@ -187,8 +187,8 @@ describe('errors have one shape', () => {
     expect(answer.json().error.code).toBe(status === 413 ? 'payload_too_large' : 'invalid_argument')
   })
 
-  test('what is not ours to show is not shown, and is in the log', async () => {
-    const answer = await call('POST', `/v1/sessions/${session}/tools/test.broken/invoke`, { args: {} })
+  test.each(['test.broken', 'test.internal'])('what is not ours to show is not shown, and is in the log: %s', async (tool) => {
+    const answer = await call('POST', `/v1/sessions/${session}/tools/${tool}/invoke`, { args: {} })
     expect([answer.statusCode, answer.json().error.code, answer.json().error.details]).toEqual([500, 'internal', {}])
     expect(answer.body).not.toMatch(/postgres|hunter2|srv|\.ts/)
     const { request_id } = answer.json().error

@@ -156,6 +156,8 @@ test('a reader that takes nothing costs little, misses no event, and is dropped 
     if (text.includes('"n":109')) break
   }
   expect(ids(text)).toEqual(Array.from({ length: 21 }, (_, i) => i + 1))
+  // 4 MB of deltas were heard; what was kept for later is bounded by 1 MiB.
+  expect(text.match(/^event: invocation.output$/gm)?.length ?? 0).toBeLessThan(150)
   slow.end()
 })
 

@@ -180,6 +180,8 @@ export function sampleServices(store: Store, eventLog: EventLog) {
           throw new InvocationRefused(errors.rateLimited('too many', 1.2), record(caller, request, { status: 'denied' }))
         case 'test.broken':
           throw new Error('connect to postgres://admin:hunter2@10.0.0.1 failed at /srv/cloister/db.ts')
+        case 'test.internal':
+          throw errors.internal('cannot open /srv/cloister/postgres.sock')
         case 'test.stuck':
           return new Promise((resolve) => setTimeout(() => resolve(record(caller, request, {})), 300))
         default:

@@ -67,7 +67,14 @@ export function docs(app: App): void {
     scope.register(scalar, {
       routePrefix: '/docs',
       logLevel: 'silent',
-      configuration: { url: '/openapi.json', withDefaultFonts: false, telemetry: false, agent: { disabled: true } },
+      configuration: {
+        url: '/openapi.json',
+        withDefaultFonts: false,
+        telemetry: false,
+        showDeveloperTools: 'never',
+        agent: { disabled: true },
+        mcp: { disabled: true },
+      },
     })
   })
 }
