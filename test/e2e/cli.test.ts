@@ -1,5 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -69,8 +71,18 @@ async function printed(child: ChildProcess, pattern: RegExp): Promise<RegExpExec
   })
 }
 
+/** A port on which nobody listens. */
+async function closedPort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
+
 const SCRIPT = {
-  chunk_delay_ms: 5,
+  chunk_delay_ms: 10,
   steps: [
     {
       when: 'write a note',
@@ -82,7 +94,7 @@ const SCRIPT = {
     { when: 'look around', say: 'I look.', call: [{ tool: 'fs.list', args: {} }] },
     { when: 'look around', say: 'I have looked.' },
     { when: 'misbehave', say: 'be\u001b]0;owned\u0007fore \u001b[2Jafter\u202e' },
-    { when: 'take your time', say: 'a very long answer '.repeat(2000) },
+    { when: 'take your time', say: 'a very long answer '.repeat(500) },
   ],
 }
 
@@ -138,48 +150,14 @@ describe('before a login', () => {
   })
 
   it('exits with 7 when there is no server', async () => {
-    const result = await cloister(['--url', 'http://127.0.0.1:1', 'session', 'list'])
+    const result = await cloister(['--url', `http://127.0.0.1:${await closedPort()}`, 'session', 'list'])
     expect(result.code).toBe(7)
     expect(result.stderr).toMatch(/ECONNREFUSED[\s\S]*cloister serve/)
   })
 
-  it('every command has help with examples', async () => {
-    const commands = (text: string) =>
-      [...(/\nCommands:\n([\s\S]*?)(\n\n|$)/.exec(text)?.[1] ?? '').matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name ?? '')
-    const top = await cloister(['--help'])
-    expect(top.code).toBe(0)
-    expect(top.stdout).toMatch(/Exit codes:\n {2}0 {2}it worked/)
-    const seen: string[] = []
-    for (const name of commands(top.stdout).filter((each) => each !== 'help')) {
-      const help = await cloister([name, '--help'])
-      expect(help.code).toBe(0)
-      const subcommands = commands(help.stdout).filter((each) => each !== 'help')
-      for (const subcommand of subcommands)
-        expect((await cloister([name, subcommand, '--help'])).stdout).toMatch(/Examples?:\n {2}/)
-      if (subcommands.length === 0) expect(help.stdout).toMatch(/Examples?:\n {2}/)
-      seen.push(...(subcommands.length === 0 ? [name] : subcommands.map((subcommand) => `${name} ${subcommand}`)))
-    }
-    expect(seen).toEqual(
-      expect.arrayContaining([
-        ...[
-          'serve',
-          'login',
-          'logout',
-          'doctor',
-          'tool list',
-          'tool invoke',
-          'file get',
-          'file put',
-          'token create',
-          'user create',
-        ],
-        ...['create', 'list', 'get', 'send', 'chat', 'events', 'close', 'restore', 'delete', 'interrupt', 'token'].map(
-          (each) => `session ${each}`,
-        ),
-        ...['get', 'logs', 'artifacts', 'cancel'].map((each) => `invocation ${each}`),
-        ...['list', 'get', 'approve', 'deny', 'revoke'].map((each) => `approval ${each}`),
-      ]),
-    )
+  it.each([[[]], [['session', 'create']]])('help of %j goes to stdout and exits with 0', async (args) => {
+    const help = await cloister([...args, '--help'])
+    expect(help).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^Usage: cloister[\s\S]*Examples:\n {2}/) })
   })
 })
 
