@@ -72,6 +72,7 @@ export function docs(app: App): void {
         withDefaultFonts: false,
         telemetry: false,
         showDeveloperTools: 'never',
+        hideClientButton: true,
         agent: { disabled: true },
         mcp: { disabled: true },
       },
