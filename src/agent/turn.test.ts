@@ -364,6 +364,14 @@ describe('a turn against the Messages API', () => {
     expect(seen.progress.at(-1)).toMatchObject({ kind: 'model_failed', call: { attempt: 4, error: { retry_in_ms: null } } })
   })
 
+  it('leaves nobody with half an answer when it fails', async () => {
+    server.answer(...Array.from({ length: 4 }, () => cut(whole, 'close', 'content_block_delta', 2)))
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'failed', kind: 'cut_stream' })
+    expect(seen.streamed.get(1)).toBe('')
+    expect(persistedSteps(seen.progress)).toEqual([])
+  })
+
   it.each([
     [401, 'authentication_error', 'rejected'],
     [400, 'invalid_request_error', 'rejected'],

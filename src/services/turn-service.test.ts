@@ -569,6 +569,18 @@ describe('secrets', () => {
     expect(streamed).toContain('The value is [secret:API_TOKEN], see?')
     expect((await store.messages.all(id))[0]?.content).toBe('my password is [secret:API_TOKEN]')
   })
+
+  it('hold nothing back for good: an end that could have been the beginning of one is streamed when the answer is over', async () => {
+    wire.answer(message([text('Go to the hunt')]))
+    const id = await session({ secret_names: ['API_TOKEN'] })
+    let streamed = ''
+    eventLog.subscribe(id, (entry) => {
+      if (entry.type === 'message.delta') streamed += entry.data['text'] ?? ''
+    })
+    await start().post(ALICE, id, 'where to?')
+    await quiet(id)
+    expect(streamed).toBe('Go to the hunt')
+  })
 })
 
 describe('interrupt', () => {
