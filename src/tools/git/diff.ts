@@ -1,20 +1,10 @@
 import { z } from 'zod'
 import { defineTool } from '../../catalog/define-tool.ts'
 import { pathArgument } from '../workspace-path.ts'
+import { DIFF_FORMAT } from './diff-format.ts'
 import { openRepository } from './git-command.ts'
 import { refArgument, resolveCommit } from './git-ref.ts'
 import { pathspecs } from './git-scope.ts'
-
-/** So that what is printed depends on no configuration, and starts no program. */
-const FORMAT = [
-  '--no-color',
-  '--no-ext-diff',
-  '--no-textconv',
-  '--submodule=short',
-  '--ignore-submodules=dirty',
-  '--find-renames',
-]
-const PREFIXES = ['--src-prefix=a/', '--dst-prefix=b/', '--unified=3', '--no-relative', '--diff-algorithm=default']
 
 export default defineTool({
   name: 'git.diff',
@@ -46,7 +36,7 @@ against the index, with staged the index against HEAD, with base either of them 
   async handler({ staged, paths, base }, context) {
     const specs = pathspecs(context.session.allowed_paths, paths)
     const repository = await openRepository(context)
-    const args = ['diff', ...FORMAT, ...PREFIXES]
+    const args = ['diff', ...DIFF_FORMAT]
     if (staged) args.push('--cached')
     if (base !== undefined) args.push(await resolveCommit(repository, base))
     const { stdout, command, exit_code } = await repository.run([...args, '--', ...specs])

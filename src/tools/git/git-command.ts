@@ -58,7 +58,12 @@ export async function openRepository({ sandbox }: ToolContext): Promise<Reposito
       ...(stdin !== undefined && { stdin }),
     })
 
-  const kind = await run(['stat', '-c', '%F', '.git'], {})
+  // None of these starts a program of the repository's, wherever `.git` leads.
+  const [kind, inside, keys] = await Promise.all([
+    run(['stat', '-c', '%F', '.git'], {}),
+    run([...GIT, 'rev-parse', '--git-dir'], overridesFor([])),
+    run([...GIT, 'config', '--includes', '--list', '--name-only', '-z'], overridesFor([])),
+  ])
   if (kind.exit_code !== 0)
     throw new ToolError('git_repo_error', 'fatal: not a git repository: the workspace has no .git directory', { exitCode: 128 })
   if (kind.stdout.trim() !== 'directory')
@@ -66,9 +71,7 @@ export async function openRepository({ sandbox }: ToolContext): Promise<Reposito
       exitCode: 128,
     })
   // Without this check `git diff` would fall back to comparing any two files when .git is no repository.
-  const inside = await run([...GIT, 'rev-parse', '--git-dir'], overridesFor([]))
   if (inside.exit_code !== 0) throw failure(inside, 'rev-parse')
-  const keys = await run([...GIT, 'config', '--includes', '--list', '--name-only', '-z'], overridesFor([]))
   if (keys.exit_code !== 0) throw failure(keys, 'config')
   const overrides = overridesFor(keys.stdout.split('\0').filter((key) => key !== ''))
 

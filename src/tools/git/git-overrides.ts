@@ -19,6 +19,8 @@ const FIXED: [string, string][] = [
   ['core.protectNTFS', 'true'],
   ['core.quotePath', 'false'],
   ['credential.helper', ''],
+  ['diff.context', '3'],
+  ['diff.interHunkContext', '0'],
   ['diff.external', ''],
   ['diff.orderFile', '/dev/null'],
   ['diff.submodule', 'short'],

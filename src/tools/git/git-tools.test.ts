@@ -20,6 +20,8 @@ import diff from './diff.ts'
 import { overridesFor } from './git-overrides.ts'
 import { isRef } from './git-ref.ts'
 import { pathspecs } from './git-scope.ts'
+import log from './log.ts'
+import show from './show.ts'
 import status from './status.ts'
 
 let workspace: ToolWorkspace
@@ -416,6 +418,8 @@ describe('a hostile repository', () => {
       [diff, {}],
       [diff, { staged: true }],
       [diff, { base: 'HEAD' }],
+      [log, {}],
+      [show, {}],
       [applyPatch, { patch: newFile('src/new.ts'), check: true }],
       [applyPatch, { patch: newFile('src/new.ts') }],
       [applyPatch, { patch: '--- a/docs/b.md\n+++ b/docs/b.md\n@@ -1 +1 @@\n-b\n+c\n' }],
