@@ -209,9 +209,9 @@ async function sha256(id: string, path: string): Promise<string> {
   return createHash('sha256').update(invocation.output.content).digest('hex')
 }
 
+/** Stays in force: a second Ctrl-C, out of impatience, must not leave sandboxes behind. */
 function interrupted(signal: NodeJS.Signals): void {
-  process.off('SIGINT', interrupted)
-  process.off('SIGTERM', interrupted)
+  if (tidied) return
   process.stderr.write('\ninterrupted; tidying up\n')
   void tidyUp().then(() => process.exit(signal === 'SIGINT' ? 130 : 143))
 }

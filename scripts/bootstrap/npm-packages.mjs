@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { quietly, Stop, say, tail } from './say.mjs'
 
@@ -22,7 +22,14 @@ export async function ensureNpmPackages(root) {
       )
     say(`installed in ${Math.round((Date.now() - started) / 1000)} s`)
   }
+  linkCommand(root)
   return newEnoughNode(root)
+}
+
+/** npm links the commands of packages, not of the checkout itself; without the link `npx cloister` takes seconds to find it. */
+function linkCommand(root) {
+  const link = join(root, 'node_modules', '.bin', 'cloister')
+  if (!existsSync(link)) symlinkSync(join('..', '..', 'bin', 'cloister.mjs'), link)
 }
 
 /**
