@@ -166,6 +166,20 @@ export function describeAttacks(name: string): void {
       })
     })
 
+    it('a server that ends in order is not held up by its sandboxes, and leaves them', async () => {
+      const sessionId = newId('ses')
+      const parameters = { home: fixture.home, ...fixture.parts, uid: fixture.uid, sessionId, argv: ['true'], leave: true }
+      const server = spawn(fixture.parts.nodePath, [START_PROGRAM, JSON.stringify(parameters)])
+      const ended = once(server, 'exit')
+      const { record } = await firstLine(server)
+      expect(await ended).toEqual([0, null])
+      const driver = fixture.makeDriver()
+      const sandbox = await driver.find(record, sessionId, 2)
+      expect(await sandbox?.health()).toMatchObject({ session_id: sessionId, epoch: 2 })
+      sandbox?.disconnect()
+      await driver.stop(record, sessionId)
+    })
+
     describe('the network', () => {
       const reach = (address: string) =>
         `import socket\ns = socket.socket(${address.startsWith("'") ? 'socket.AF_UNIX' : ''})\ns.settimeout(3)\ntry:\n  s.connect(${address}); print('reached')\nexcept OSError as e: print(type(e).__name__)`

@@ -59,6 +59,8 @@ export async function spawnBwrap(request: BwrapSpawn): Promise<BlockedSandbox> {
   }
   const block = pipe(outer, DESCRIPTORS.block)
   const info = pipe(outer, DESCRIPTORS.info)
+  // What breaks a pipe is the end of bwrap, which is noticed as such.
+  for (const stream of [block, info, pipe(outer, 0)]) stream.on('error', () => undefined)
   // Before its session is its own, the first process is in bwrap's group.
   const abort = () => {
     if (outer.pid !== undefined && outer.exitCode === null && outer.signalCode === null) process.kill(-outer.pid, 'SIGKILL')
@@ -90,11 +92,17 @@ function pipe(child: ChildProcess, fd: number): Duplex {
   return (child.stdio as unknown as Duplex[])[fd] as Duplex
 }
 
-/** Rejects when nobody reads: the sandbox ended. */
+/**
+ * Writes, and lets go: bwrap keeps its standard input for as long as it lives, which must not keep a server that wants to end.
+ * Rejects when nobody reads: the sandbox ended.
+ */
 function finish(stream: Duplex, data: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.once('error', reject)
-    stream.end(data, () => resolve())
+    stream.end(data, () => {
+      stream.destroy()
+      resolve()
+    })
   })
 }
 

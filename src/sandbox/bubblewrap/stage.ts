@@ -39,7 +39,8 @@ export class Stage {
    * @param lastDescriptor the highest one that bwrap is given
    */
   command(args: string[], uid: number | null, lastDescriptor: number): { file: string; args: string[] } {
-    const start = ['-c', START, 'stage', `${lastDescriptor}`]
+    // On a socket for its standard input bash takes itself for a remote shell, and reads the user's .bashrc unless told not to.
+    const start = ['--norc', '--noprofile', '-c', START, 'stage', `${lastDescriptor}`]
     if (uid === null) return { file: 'bash', args: [...start, '', '0', 'bwrap', ...args] }
     mkdirSync(STAGE, { recursive: true })
     // mkdir's mode is subject to the umask.
