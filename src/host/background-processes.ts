@@ -13,6 +13,8 @@ const MAX_REMEMBERED = 256
 const TAIL_BYTES = 1024 * 1024
 const ANSWER_BYTES = 256 * 1024
 const STOP_WAIT_MS = 2_000
+/** What is killed ends; on a busy machine not at once. */
+const KILL_WAIT_MS = 10_000
 
 interface Background {
   info: ProcessInfo
@@ -106,14 +108,14 @@ export class BackgroundProcesses {
     }
   }
 
-  /** Signals the whole group; waits up to 2 s. `stopped`: it has ended. */
+  /** Signals the process and all that it started; waits up to 2 s, for SIGKILL 10 s. `stopped`: it has ended. */
   async stop(processId: string, signal: NodeJS.Signals): Promise<{ stopped: boolean }> {
     const background = this.#get(processId)
     if (background.info.state === 'exited') return { stopped: true }
     signalFamily({ leader: background.pid, tag: background.tag }, signal)
     let timer: NodeJS.Timeout | undefined
     const waited = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, STOP_WAIT_MS)
+      timer = setTimeout(resolve, signal === 'SIGKILL' ? KILL_WAIT_MS : STOP_WAIT_MS)
     })
     await Promise.race([background.ended, waited])
     clearTimeout(timer)

@@ -9,7 +9,7 @@ interface ProcessEntry {
   session: number
 }
 
-/** Kill and look again until nothing new is found: a process may fork between the look and the signal. */
+/** Looks for members that were forked between a look and the signal, at most so often. */
 const MAX_ROUNDS = 100
 
 /** What belongs together: processes of the group or session of a leader, those with a tag in their environment, and all their descendants. */
@@ -24,18 +24,25 @@ export interface Family {
  * @returns how many processes were signalled
  */
 export function signalFamily(family: Family, signal: NodeJS.Signals): number {
-  const signalled = new Set<number>()
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const found = findFamily(family).filter((pid) => !signalled.has(pid))
-    // The whole group at once: none of its members can fork out of the way.
-    if (family.leader !== null) trySignal(-family.leader, signal)
-    for (const pid of found) {
-      signalled.add(pid)
-      trySignal(pid, signal)
-    }
-    if (found.length === 0 || signal !== 'SIGKILL') break
+  if (signal !== 'SIGKILL') {
+    const members = findFamily(family)
+    for (const pid of members) trySignal(pid, signal)
+    return members.length
   }
-  return signalled.size
+  // Stopped first, until no new one is found: a process that is still running could fork one out of sight before it dies.
+  const stopped = new Set<number>()
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if (family.leader !== null) trySignal(-family.leader, 'SIGSTOP')
+    const found = findFamily(family).filter((pid) => !stopped.has(pid))
+    for (const pid of found) {
+      stopped.add(pid)
+      trySignal(pid, 'SIGSTOP')
+    }
+    if (found.length === 0) break
+  }
+  if (family.leader !== null) trySignal(-family.leader, 'SIGKILL')
+  for (const pid of stopped) trySignal(pid, 'SIGKILL')
+  return stopped.size
 }
 
 /** Living members; never host itself, never process 1. */
