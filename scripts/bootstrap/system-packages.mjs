@@ -28,10 +28,11 @@ const GROUPS = {
 /**
  * Installs the missing system packages of some groups, as root or with passwordless sudo.
  * @param {('run' | 'test')[]} groups
+ * @param {Record<string, Record<string, string>>} catalogue package names and the files that prove them, by group
  * @throws {Stop} with the exact command, when it may not or cannot install them
  */
-export async function ensureSystemPackages(groups) {
-  const missing = groups.flatMap((group) => Object.entries(GROUPS[group])).filter(([, file]) => !existsSync(file))
+export async function ensureSystemPackages(groups, catalogue = GROUPS) {
+  const missing = groups.flatMap((group) => Object.entries(catalogue[group])).filter(([, file]) => !existsSync(file))
   if (missing.length === 0) return
   const names = missing.map(([name]) => name)
   if (!existsSync('/usr/bin/apt-get'))
