@@ -170,6 +170,34 @@ describe('a requested approval', () => {
   })
 })
 
+describe('the single use', () => {
+  it('holds between two servers that hear of it at the same time', async () => {
+    const session = await gate.session()
+    const { record, approval } = await pending(session)
+    const other = await Gate.open({ home: gate.home, sandboxes: gate.sandboxes })
+    await gate.store.approvals.decide(approval.id, 'pending', { status: 'approved', decided_by: 'default/alice' })
+    const approved = { ...approval, status: 'approved', decided_by: 'default/alice' } as const
+    await Promise.all([gate.invocations.approvalDecided(approved), other.invocations.approvalDecided(approved)])
+    // Whichever of the two it was: the row goes when it is recorded.
+    await until(async () => (await gate.store.openInvocations.get(record.id)) === null)
+    expect(await gate.invocations.get(alice, record.id)).toMatchObject({ status: 'succeeded' })
+    expect(ran(session)).toBe('yes\n')
+    await other.store.close()
+  })
+
+  it('is not there any more when the approval is taken back in between', async () => {
+    const session = await gate.session()
+    const { record, approval } = await pending(session)
+    await gate.store.approvals.decide(approval.id, 'pending', { status: 'revoked' })
+    await gate.invocations.approvalDecided({ ...approval, status: 'approved', decided_by: 'default/alice' })
+    expect(await gate.invocations.settled(record.id)).toMatchObject({
+      status: 'denied',
+      error: { details: { rule: 'approval_revoked' } },
+    })
+    expect(ran(session)).toBe('')
+  })
+})
+
 describe('a stale approval', () => {
   const patch = '--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-one\n+two\n'
   it.each<{ what: string; tool: string; args: Record<string, unknown>; change: (session: Session) => void | Promise<void> }>([
@@ -197,7 +225,7 @@ describe('a stale approval', () => {
       what: 'what policy says',
       tool: 'fs.write',
       args: { path: 'a.txt', content: 'x' },
-      change: (session) => gate.store.sessions.update(session.id, { allowed_paths: ['src'] }),
+      change: (session) => gate.store.sessions.update(session.id, { tools: { allow: ['*'], deny: ['fs.*'] } }),
     },
   ])('does not run when $what changed meanwhile', async ({ tool, args, change }) => {
     const session = await gate.session()
@@ -275,3 +303,7 @@ describe('who may decide', () => {
     expect((await gate.approvals.list(alice, { session_id: foreign.id }, page)).items).toEqual([])
   })
 })
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10))
+}

@@ -4,6 +4,7 @@ import type { ApprovalUse, Invocation } from '../domain/invocation.ts'
 import { allowedRoots } from '../domain/path.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { SandboxLost } from '../sandbox/sandbox-errors.ts'
+import type { Store } from '../store/store.ts'
 import { about, type GateCall, type Outcome } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import type { InvocationEnding } from './invocation-ending.ts'
@@ -44,7 +45,7 @@ export class InvocationExecution {
     await this.#deps.eventLog.transaction(async (tx, emit) => {
       if (approval?.kind === 'requested') {
         const used = await tx.approvals.decide(approval.approval_id as string, 'approved', { status: 'used' })
-        if (!used) throw errors.policyDenied('approval_revoked', 'the approval was taken back before it was used')
+        if (!used) throw await whyNotUsed(tx, approval.approval_id as string)
         await emit(record.session_id, 'approval.used', record.actor, { ...about(record), approval_id: approval.approval_id })
       }
       await tx.openInvocations.update(record.id, { record, call: call.stored })
@@ -135,6 +136,20 @@ export class InvocationExecution {
   #now(): number {
     return this.#deps.clock().getTime()
   }
+}
+
+/** Somebody else runs this call already: it is theirs to end. */
+export class AlreadyUsed extends Error {
+  constructor() {
+    super('the approval is used already')
+    this.name = 'AlreadyUsed'
+  }
+}
+
+async function whyNotUsed(tx: Store, approvalId: string): Promise<Error> {
+  const approval = await tx.approvals.get(approvalId)
+  if (approval?.status === 'used') return new AlreadyUsed()
+  return errors.policyDenied('approval_revoked', 'the approval was taken back before it was used')
 }
 
 async function hasWritten(sandbox: Sandbox, invocationId: string): Promise<boolean> {

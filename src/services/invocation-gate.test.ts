@@ -221,6 +221,35 @@ describe('the order of the gate', () => {
   })
 })
 
+it('a session that closes while the call comes in gets no call any more', async () => {
+  const session = await gate.session()
+  const closing = await Gate.open({
+    home: gate.home,
+    sandboxes: Object.assign(Object.create(gate.sandboxes), {
+      redactor: async (id: string) => {
+        // What the gate read of the session is out of date from here on.
+        await gate.store.sessions.update(id, { state: 'closed' })
+        return gate.sandboxes.redactor(id)
+      },
+    }),
+  })
+  await expect(closing.invoke(session, 'test.append')).rejects.toMatchObject({ code: 'session_closed' })
+  await closing.store.close()
+  expect(await gate.store.openInvocations.ofSession(session.id)).toEqual([])
+  expect(await gate.events(session)).toEqual([])
+})
+
+it('what begins is activity, and events repeat long arguments shortened', async () => {
+  const session = await gate.session({ last_activity_at: '2020-01-01T00:00:00.000Z' })
+  const { id } = await gate.invoke(session, 'test.approved', { text: 'x'.repeat(5000) }, { request_approval: true })
+  expect(Date.parse((await gate.store.sessions.get(session.id))?.last_activity_at ?? '')).toBeGreaterThan(
+    Date.parse('2025-01-01'),
+  )
+  const [requested] = await gate.events(session)
+  expect(requested).toMatchObject({ data: { args: { text: expect.stringMatching(/^x{500}\.\.\. \(5000 characters\)$/) } } })
+  expect((await gate.invocations.get(alice, id)).args).toEqual({ text: 'x'.repeat(5000) })
+})
+
 describe('consent', () => {
   it('counts `approved` from people who may approve, with their name', async () => {
     const session = await gate.session()

@@ -7,7 +7,7 @@ import type { OpenInvocation } from '../store/store.ts'
 import { about, describeIssues, type GateCall } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import type { InvocationEnding } from './invocation-ending.ts'
-import { type InvocationExecution, unknownOutcome } from './invocation-execution.ts'
+import { AlreadyUsed, type InvocationExecution, unknownOutcome } from './invocation-execution.ts'
 import { examineArgs, isOpen } from './invocation-record.ts'
 import { untilAborted } from './invocation-runner.ts'
 import { cancelled, type LiveCall, type OpenCalls } from './open-calls.ts'
@@ -84,6 +84,7 @@ export class InvocationReopener {
         await this.#execution.start(call, { kind: 'requested', by: approval.decided_by ?? '', approval_id: approval.id })
       } catch (error) {
         if (this.#calls.stopped.aborted) throw error
+        if (error instanceof AlreadyUsed) return
         await this.#voidApproval(call, approval, error)
         return
       }

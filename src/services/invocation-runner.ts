@@ -143,21 +143,12 @@ export class InvocationRunner {
       return await untilAborted(work, signal)
     } catch (error) {
       const reached = used as { sandbox: Sandbox; generation: number } | null
-      if (signal.aborted && reached) await this.#killStrays(reached.sandbox, id)
       const cause = error instanceof ToolError ? error.cause : error
       if (cause instanceof SandboxLost && reached) await this.#deps.sandboxes.lost(session.id, reached.generation, cause.message)
       if (error instanceof SandboxLost) throw new ToolError('sandbox_lost', error.message, { cause: error })
       throw error
     } finally {
       clearTimeout(timer)
-    }
-  }
-
-  async #killStrays(sandbox: Sandbox, id: string): Promise<void> {
-    try {
-      await sandbox.cancel(id)
-    } catch (error) {
-      this.#deps.logger.warn({ err: error, invocation_id: id }, 'what a stopped invocation left running could not be killed')
     }
   }
 
