@@ -72,6 +72,8 @@ export function describeAttacks(name: string): void {
         writeFileSync(join(fixture.home, 'cloister.db'), `database ${token}`)
         const seen = await harness.sh('cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr "\\0" "\\n"')
         expect(seen).toContain('host.mjs')
+        // /proc/sys is the machine's, read-only; what lies above it is not.
+        expect(await harness.sh('readlink /proc/sys/../1/ns/pid')).toBe(`pid:[${harness.record.detail.pid_namespace}]\n`)
         expect(seen).not.toContain('vitest')
         expect(seen).not.toContain(token)
         const found = 'grep -rlaF -- "$1" /etc /opt/cloister/host.mjs /run /session /tmp /var /dev/shm 2>/dev/null; true'

@@ -114,7 +114,7 @@ function limitChecks(isolation: Isolation | null): Check[] {
           ? 'not limited'
           : `by ${by}`
     const fix =
-      'run the server as root, in a systemd service with Delegate=yes, or by: systemd-run --user --scope -p Delegate=yes'
+      'run the server as root, or by: systemd-run --user --scope -p Delegate=yes; in a container whose /sys/fs/cgroup is writable, first: mkdir /sys/fs/cgroup/init && xargs -rn1 < /sys/fs/cgroup/cgroup.procs > /sys/fs/cgroup/init/cgroup.procs'
     return { name: `limit ${name}`, ok, required: false, detail, fix: ok ? null : fix }
   })
 }

@@ -13,7 +13,7 @@ import { attest } from './attestation.ts'
 import { checkBubblewrap } from './bubblewrap-check.ts'
 import { bwrapArguments, DESCRIPTORS, SESSION_HOME, searchPath } from './bwrap-arguments.ts'
 import { Cgroups, enter, type SandboxCgroups } from './cgroups.ts'
-import { binsOf, refuseBind } from './extra-binds.ts'
+import { binsOf, refuseBind, shownBy } from './extra-binds.ts'
 import { limitByRlimits, sizes } from './limits.ts'
 import { installRuntime, nodeToolchain, type Runtime } from './node-runtime.ts'
 import { bootId, isAlive, startTime } from './process-identity.ts'
@@ -38,6 +38,8 @@ export interface BubblewrapDriverOptions {
   binds?: string[]
   /** A root file system to use instead of the machine's own programs. Absent or null: the machine's. */
   rootfs?: string | null
+  /** More directories of the server's that no bind may show (artifacts, when they are not in `home`). Absent: none. */
+  ownDirectories?: string[]
   /** Absent: the Node that runs the server. */
   nodePath?: string
   /** Absent: what this machine has. */
@@ -170,13 +172,15 @@ export class BubblewrapDriver implements SandboxDriver {
 
   /** What in the options forbids any start. */
   #refusal(): string | null {
-    const { home, volumes, binds = [], rootfs } = this.#options
-    const own = [home, volumes.root]
+    const { home, volumes, binds = [], rootfs, ownDirectories = [] } = this.#options
+    const own = [home, volumes.root, ...ownDirectories]
     for (const path of binds) {
       const reason = refuseBind(path, own)
       if (reason !== null) return `CLOISTER_SANDBOX_BINDS: ${reason}`
     }
     if (rootfs && !existsSync(join(rootfs, 'usr'))) return `CLOISTER_SANDBOX_ROOTFS: ${rootfs} holds no usr`
+    const shown = shownBy(rootfs ?? '/usr', own)
+    if (shown !== null) return `${shown} overlaps ${rootfs ?? '/usr'}, which sandboxes see: move it`
     return null
   }
 

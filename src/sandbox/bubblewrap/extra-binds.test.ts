@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { binsOf, refuseBind } from './extra-binds.ts'
+import { binsOf, refuseBind, shownBy } from './extra-binds.ts'
 
 let root: string
 let home: string
@@ -52,4 +52,16 @@ describe('a bind of the administrator', () => {
   ])('of %s is refused', (path) => {
     expect(refuseBind(path, [home])).not.toBeNull()
   })
+
+  test('that is not ours stands beside directories of ours that do not exist yet', () => {
+    expect(refuseBind(join(root, 'tools'), [join(root, 'later/home')])).toBeNull()
+    expect(refuseBind(join(root, 'alias'), [join(home, 'later')])).toContain('belongs to the server')
+  })
+})
+
+test.each([
+  ['/usr', '/usr/local/share/cloister', true],
+  ['/usr', '/var/lib/cloister', false],
+])('a system at %s shows %s: %s', (system, own, shown) => {
+  expect(shownBy(system, ['/elsewhere', own])).toBe(shown ? own : null)
 })

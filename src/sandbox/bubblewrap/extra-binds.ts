@@ -12,14 +12,25 @@ export function refuseBind(path: string, own: string[]): string | null {
   if (!posix.isAbsolute(path) || posix.normalize(path) !== path) return `${path} is not a plain absolute path`
   if (!existsSync(path)) return `${path} does not exist`
   if (path === '/tmp') return '/tmp is private to each sandbox'
-  const real = realpathSync(path)
-  for (const place of new Set([path, real])) {
+  for (const place of new Set([path, real(path)])) {
     const reserved = [...RESERVED, '/'].find((name) => (name === '/' ? place === '/' : overlaps(place, name)))
     if (reserved !== undefined) return `${path} overlaps ${reserved}`
-    const mine = own.find((name) => overlaps(place, existsSync(name) ? realpathSync(name) : name))
+    const mine = own.find((name) => overlaps(place, real(name)))
     if (mine !== undefined) return `${path} overlaps ${mine}, which belongs to the server`
   }
   return null
+}
+
+/** The first of our directories that a read-only system of sandboxes (`/usr`, or a root file system) would show; null if none. */
+export function shownBy(system: string, own: string[]): string | null {
+  const shown = real(system)
+  return own.find((name) => overlaps(real(name), shown)) ?? null
+}
+
+/** What is not there yet will be made where its nearest directory leads. */
+function real(path: string): string {
+  if (existsSync(path)) return realpathSync(path)
+  return posix.join(real(posix.dirname(path)), posix.basename(path))
 }
 
 /** What the binds add to PATH: their own `bin`, or themselves when they are called so. */

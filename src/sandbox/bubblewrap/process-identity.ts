@@ -48,3 +48,12 @@ function readOrNull<T>(read: () => T): T | null {
     throw error
   }
 }
+
+/** SIGKILL to a process, or with a negative number to a group. One that is gone already is fine. */
+export function sendKill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

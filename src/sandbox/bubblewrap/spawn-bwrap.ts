@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import { DESCRIPTORS } from './bwrap-arguments.ts'
-import { bootId, type ProcessIdentity, startTime } from './process-identity.ts'
+import { bootId, type ProcessIdentity, sendKill, startTime } from './process-identity.ts'
 
 /** Where the server looks for bwrap and its helpers: never in what its own PATH happens to be. */
 export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -63,7 +63,7 @@ export async function spawnBwrap(request: BwrapSpawn): Promise<BlockedSandbox> {
   for (const stream of [block, info, pipe(outer, 0)]) stream.on('error', () => undefined)
   // Before its session is its own, the first process is in bwrap's group.
   const abort = () => {
-    if (outer.pid !== undefined && outer.exitCode === null && outer.signalCode === null) process.kill(-outer.pid, 'SIGKILL')
+    if (outer.pid !== undefined && outer.exitCode === null && outer.signalCode === null) sendKill(-outer.pid)
   }
   try {
     const { pid, namespace } = await readInfo(outer, info, request.timeoutMs)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { SandboxRecord } from '../../domain/session.ts'
 import { removeRun } from '../host-launch.ts'
 import { killAll, members, removeCgroups } from './cgroups.ts'
-import { bootId, isAlive, type ProcessIdentity, startTime } from './process-identity.ts'
+import { bootId, isAlive, type ProcessIdentity, sendKill, startTime } from './process-identity.ts'
 
 type Detail = SandboxRecord['detail']
 
@@ -52,12 +52,4 @@ function survivors(detail: Detail, cgroups: string[]): number[] {
 /** bwrap itself lies in the server's namespaces: its number and time of start tell it, on this boot. */
 function isOuter(pid: number, start: string, boot: string): boolean {
   return startTime(pid) === start && boot === bootId()
-}
-
-function sendKill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }
