@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { SECRET, ToolWorkspace } from '../../test/support/tool-workspace.ts'
 import { sha256 } from '../domain/canonical-json.ts'
 import { ToolError } from '../domain/errors.ts'
+import { newId } from '../domain/ids.ts'
 import type { HostErrorCode } from '../host/wire.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { HostError, SandboxLost } from '../sandbox/sandbox-errors.ts'
@@ -17,11 +18,10 @@ beforeAll(async () => {
 afterAll(async () => await workspace?.stop())
 beforeEach(async () => await workspace.clear())
 
-let count = 0
 const make = (options: Partial<ToolSandboxOptions> = {}) =>
   makeToolSandbox({
     sandbox: workspace.started.sandbox,
-    invocationId: `inv_${++count}`,
+    invocationId: newId('inv'),
     roots: ['/session/code', '/session/data'],
     signal: new AbortController().signal,
     deadline: Date.now() + 20_000,
@@ -115,7 +115,8 @@ describe('run', () => {
 describe('operations', () => {
   it('are named in the order of the calls, reads not counted', async () => {
     const seen: string[] = []
-    const sandbox = make({ invocationId: 'inv_names', onOperation: (id, kind) => void seen.push(`${id} ${kind}`) })
+    const invocationId = newId('inv')
+    const sandbox = make({ invocationId, onOperation: (id, kind) => void seen.push(`${id} ${kind}`) })
     await sandbox.write('a', 'x')
     await sandbox.read('a', { max_bytes: 10 })
     await Promise.all([sandbox.run(['true']), sandbox.run(['true'])])
@@ -126,12 +127,13 @@ describe('operations', () => {
     await sandbox.list('.', { recursive: false, max_entries: 10, skip_git: true })
     await sandbox.remove('c', { recursive: false })
     const kinds = ['write', 'exec', 'exec', 'mkdir', 'copy', 'move', 'remove']
-    expect(seen).toEqual(kinds.map((kind, index) => `inv_names/${index + 1} ${kind}`))
+    expect(seen).toEqual(kinds.map((kind, index) => `${invocationId}/${index + 1} ${kind}`))
   })
 
   it('are done once by a handler that runs twice', async () => {
+    const invocationId = newId('inv')
     const handler = async () => {
-      const sandbox = make({ invocationId: 'inv_twice' })
+      const sandbox = make({ invocationId })
       await sandbox.write('log', 'begun\n')
       return await sandbox.run(['sh', '-c', 'echo ran >> log; cat log'])
     }

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CatalogView, PolicyView, Tool, ToolContext, ToolResult } from '../../src/catalog/define-tool.ts'
 import { CloisterError, ToolError } from '../../src/domain/errors.ts'
+import { newId } from '../../src/domain/ids.ts'
 import { allowedRoots } from '../../src/domain/path.ts'
 import { BubblewrapDriver } from '../../src/sandbox/bubblewrap/bubblewrap-driver.ts'
 import { ProcessDriver } from '../../src/sandbox/process/process-driver.ts'
@@ -45,7 +46,6 @@ export class ToolWorkspace {
   readonly #root: string
   readonly #volumes: VolumeDirectory
   readonly #uid: number | null
-  #calls = 0
 
   private constructor(
     root: string,
@@ -62,8 +62,8 @@ export class ToolWorkspace {
     this.code = join(volumes.volume('test'), 'code')
   }
 
-  /** In bubblewrap where this machine can, else as plain processes, and says why. */
-  static async start(kind: 'bubblewrap' | 'process' | 'best' = 'best'): Promise<ToolWorkspace> {
+  /** In bubblewrap where this machine can, else as plain processes, and says why. CLOISTER_TEST_SANDBOX chooses. */
+  static async start(kind = process.env['CLOISTER_TEST_SANDBOX'] ?? 'best'): Promise<ToolWorkspace> {
     const root = mkdtempSync(join(tmpdir(), 'ct-'))
     await chmod(root, 0o711)
     const volumes = new VolumeDirectory(join(root, 'sessions'))
@@ -128,7 +128,7 @@ export class ToolWorkspace {
     this.#own()
     const allowed_paths = options.allowed_paths ?? ['.']
     const signal = options.signal ?? new AbortController().signal
-    const invocation_id = options.invocation_id ?? `inv_test${++this.#calls}`
+    const invocation_id = options.invocation_id ?? newId('inv')
     const sandbox = makeToolSandbox({
       sandbox: this.started.sandbox,
       invocationId: invocation_id,
@@ -173,11 +173,7 @@ export class ToolWorkspace {
   }
 }
 
-async function chooseDriver(
-  kind: 'bubblewrap' | 'process' | 'best',
-  root: string,
-  volumes: VolumeDirectory,
-): Promise<SandboxDriver> {
+async function chooseDriver(kind: string, root: string, volumes: VolumeDirectory): Promise<SandboxDriver> {
   const processes = new ProcessDriver({ runRoot: join(root, 'run'), volumes, hostBundle: HOST_BUNDLE })
   if (kind === 'process') return processes
   // The repository's own packages, for tests that run a test runner of theirs.

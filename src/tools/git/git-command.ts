@@ -32,6 +32,8 @@ const ENVIRONMENT = {
   GIT_TERMINAL_PROMPT: '0',
   // Reading must not write the index.
   GIT_OPTIONAL_LOCKS: '0',
+  // Commits and files as they are, not as refs/replace says.
+  GIT_NO_REPLACE_OBJECTS: '1',
   GIT_PAGER: 'cat',
   GIT_EDITOR: 'false',
   GIT_SEQUENCE_EDITOR: 'false',

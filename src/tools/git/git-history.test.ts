@@ -68,6 +68,13 @@ describe('git.log', () => {
     expect(await subjects({ ref: 'HEAD~1' })).toEqual(['third', 'second é', 'first'])
   })
 
+  it('shows commits as they are, not as a replacement says', async () => {
+    const before = await call(log)
+    git('replace', git('rev-parse', 'HEAD').trim(), git('rev-parse', 'HEAD~3').trim())
+    expect(await call(log)).toEqual(before)
+    git('replace', '-d', git('--no-replace-objects', 'rev-parse', 'HEAD').trim())
+  })
+
   it('shows what touched the paths of the session only', async () => {
     expect(await subjects({}, { allowed_paths: ['docs'] })).toEqual(['only docs', 'first'])
   })

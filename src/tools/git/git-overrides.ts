@@ -18,6 +18,12 @@ const FIXED: [string, string][] = [
   ['core.protectHFS', 'true'],
   ['core.protectNTFS', 'true'],
   ['core.quotePath', 'false'],
+  // So that no change is overlooked.
+  ['core.checkStat', 'default'],
+  ['core.trustctime', 'true'],
+  ['core.ignoreStat', 'false'],
+  ['core.untrackedCache', 'false'],
+  ['status.renames', 'true'],
   ['credential.helper', ''],
   ['diff.context', '3'],
   ['diff.interHunkContext', '0'],
