@@ -120,6 +120,15 @@ describe('makeRedactor', () => {
     expect([...stream.found]).toEqual(['KEY'])
   })
 
+  it('finds long values in text, JSON and base64, without taking much memory for them', () => {
+    const long = Array.from({ length: 4000 }, (_, i) => `line ${i} "of" the key`).join('\n')
+    const redactor = makeRedactor({ KEY: long })
+    expect(redactor.text(`<${long}>`)).toBe('<[secret:KEY]>')
+    expect(redactor.text(JSON.stringify({ long }))).toBe('{"long":"[secret:KEY]"}')
+    expect(redactor.text(btoa(long))).toBe('[secret:KEY]')
+    expect(redactor.find({ a: 'line 77 "of" the key' })).toEqual(['KEY'])
+  })
+
   const secretArbitrary = fc.string({ minLength: 6, maxLength: 12, unit: fc.constantFrom('a', 'b', 'c', '/', '"', ' ', 'é') })
   const pieces = (secrets: string[]) =>
     fc.array(

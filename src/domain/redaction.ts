@@ -80,6 +80,9 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
   }
 }
 
+/** Values longer than this, in characters, do not stand in URLs, and are not looked for in the forms that they would have there. */
+const LONG = 1024
+
 /** What stands for a secret's value in whatever leaves. */
 export function placeholder(name: string): string {
   return `[secret:${name}]`
@@ -117,16 +120,20 @@ function lines(value: string): string[] {
 
 function encodings(value: string): string[] {
   const json = JSON.stringify(value).slice(1, -1)
-  const url = wellFormed(value) ? encodeURIComponent(value) : value
-  const strictUrl = url.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
-  const form = strictUrl.replaceAll('%20', '+')
   return [
     value,
     json,
     asciiJson(json),
-    ...[url, strictUrl, form].flatMap((encoded) => [encoded, encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())]),
+    ...(value.length > LONG ? [] : urlForms(value)),
     ...base64Forms(Buffer.from(value, 'utf8')),
   ]
+}
+
+function urlForms(value: string): string[] {
+  const url = encodeURIComponent(value.toWellFormed())
+  const strictUrl = url.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  const form = strictUrl.replaceAll('%20', '+')
+  return [url, strictUrl, form].flatMap((encoded) => [encoded, encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())])
 }
 
 /** As `json.dumps` of Python writes it. */
@@ -145,8 +152,4 @@ function base64Forms(bytes: Buffer): string[] {
     standard.push(encoded.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6)))
   }
   return standard.flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')])
-}
-
-function wellFormed(value: string): boolean {
-  return value.isWellFormed()
 }

@@ -40,6 +40,9 @@ it('refuses NUL bytes, long values and too many', () => {
   expect(refuseSecrets({ A: 'x\0y' })?.reason).toContain('NUL')
   expect(refuseSecrets({ A: 'x'.repeat(65_537) })?.reason).toContain('65536')
   expect(refuseSecrets(Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`S${i}`, 'v'])))?.reason).toContain('100')
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`S${i}`, 'x'.repeat(65_536)]))
+  expect(refuseSecrets(many(8))).toBeNull()
+  expect(refuseSecrets(many(9))?.reason).toContain('altogether')
 })
 
 it('says which secrets are too short to be redacted, and never their value', () => {

@@ -22,11 +22,15 @@ const REFUSED = [
 /** At most this many secrets, each of at most this many bytes. */
 export const SECRET_COUNT = 100
 export const SECRET_BYTES = 64 * 1024
+/** Together: all of them are looked for, in several forms each, in whatever leaves, and that table is kept in memory. */
+export const SECRETS_BYTES = 512 * 1024
 
 /** Why these may not be a session's secrets; null: they may. */
 export function refuseSecrets(secrets: Record<string, string>): { name: string; reason: string } | null {
   const entries = Object.entries(secrets)
   if (entries.length > SECRET_COUNT) return { name: '', reason: `at most ${SECRET_COUNT} secrets` }
+  const total = entries.reduce((sum, [, value]) => sum + Buffer.byteLength(value), 0)
+  if (total > SECRETS_BYTES) return { name: '', reason: `at most ${SECRETS_BYTES} bytes of secrets altogether` }
   for (const [name, value] of entries) {
     if (!NAME.test(name) || name.length > 128)
       return { name, reason: "a secret's name must match [A-Za-z_][A-Za-z0-9_]*, at most 128 characters" }

@@ -90,7 +90,7 @@ describe('raw files', () => {
     const pieces = [...content].map((character) => Buffer.from(character))
     const refused = await refusal(gate.files.upload(alice, session.id, 'a.txt', true, Readable.from(pieces)))
     expect(refused).toMatchObject({ code: 'invalid_argument', status: 400, invocation: { status: 'failed' } })
-    expect(readdirSync(gate.path(session))).toEqual([])
+    await nothingLeft(session)
     expect(JSON.stringify(refused.invocation)).not.toContain(SECRET)
     const named = await refusal(gate.files.upload(alice, session.id, content, true, Readable.from(['x'])))
     expect(named).toMatchObject({ code: 'invalid_argument', invocation: { args: { path: 'x=[secret:TOKEN]' } } })
@@ -109,7 +109,7 @@ describe('raw files', () => {
       code: 'payload_too_large',
       status: 413,
     })
-    expect(readdirSync(gate.path(session))).toEqual([])
+    await nothingLeft(session)
     writeFileSync(gate.path(session, 'large'), Buffer.alloc(RAW_FILE_LIMIT + 1))
     expect(await refusal(gate.files.download(alice, session.id, 'large'))).toMatchObject({ code: 'payload_too_large' })
   })
@@ -149,8 +149,15 @@ describe('raw files', () => {
     expect(await refusal(gate.files.upload(alice, session.id, 'a.txt', true, hungUp))).toMatchObject({ code: 'invalid_argument' })
     // It is the client's fault, not the sandbox's.
     expect(gate.sandboxes.lostOnes).toEqual([])
-    expect(readdirSync(gate.path(session))).toEqual([])
+    await nothingLeft(session)
     expect(await gate.store.openInvocations.ofSession(session.id)).toEqual([])
     expect((await gate.invoke(session, 'fs.list')).status).toBe('succeeded')
   })
 })
+
+/** Host takes its temporary file away as soon as it sees that no more comes. */
+async function nothingLeft(session: Session): Promise<void> {
+  while (readdirSync(gate.path(session)).some((name) => name.endsWith('.tmp')))
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(readdirSync(gate.path(session))).toEqual([])
+}

@@ -2,6 +2,7 @@ import type { ToolResult } from '../catalog/define-tool.ts'
 import { ToolError } from '../domain/errors.ts'
 import { type Artifact, type Invocation, InvocationRefused } from '../domain/invocation.ts'
 import { SYSTEM } from '../domain/principal.ts'
+import { makeRedactor } from '../domain/redaction.ts'
 import type { ToolArtifact } from '../domain/tool.ts'
 import { SandboxLost } from '../sandbox/sandbox-errors.ts'
 import type { OpenInvocation, Store } from '../store/store.ts'
@@ -79,9 +80,9 @@ export class InvocationEnding {
   /** Ends an invocation that nobody works on; a pending approval is void then. */
   async endRow(open: OpenInvocation, why: ToolError): Promise<void> {
     const { record } = open
-    const { eventLog, invocationStore, sandboxes, clock } = this.#deps
-    const redactor = await sandboxes.redactor(record.session_id)
-    const failure = failureOf(why, redactor, false)
+    const { eventLog, invocationStore, clock } = this.#deps
+    // The reason is our own text, and the secrets may be gone with the session.
+    const failure = failureOf(why, makeRedactor({}), false)
     const at = clock().toISOString()
     const final: Invocation = {
       ...record,

@@ -37,6 +37,7 @@ export class InvocationLog {
   #writing: Promise<void> = Promise.resolve()
   #inlineLeft = INLINE_LIMIT
   #overflowed = false
+  #abandoned = false
   #whole: string[] = []
 
   constructor(options: InvocationLogOptions) {
@@ -67,8 +68,12 @@ export class InvocationLog {
     return this.#overflowed ? this.#whole.join('') : null
   }
 
-  /** The invocation goes on without this server: whole lines are written, the beginning of one comes again when it is replayed. */
+  /**
+   * The invocation goes on without this server: whole lines are written, and what comes now or is the beginning of one comes again
+   * when it is replayed.
+   */
   async abandon(): Promise<void> {
+    this.#abandoned = true
     this.#flush()
     await this.#writing
   }
@@ -83,7 +88,7 @@ export class InvocationLog {
   }
 
   #take(channel: Channel, text: string): void {
-    if (text === '') return
+    if (text === '' || this.#abandoned) return
     const { eventLog, sessionId, invocationId } = this.#options
     if (this.#skip[channel] === 0) eventLog.delta(sessionId, 'invocation.output', { invocation_id: invocationId, channel, text })
     const stream = this.#stream(channel)
