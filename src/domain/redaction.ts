@@ -84,7 +84,7 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
 const LONG = 1024
 
 /** What stands for a secret's value in whatever leaves. */
-export function placeholder(name: string): string {
+function placeholder(name: string): string {
   return `[secret:${name}]`
 }
 

@@ -69,6 +69,7 @@ export class InvocationExecution {
           args,
           performance,
           signal: live.signal,
+          stopped: this.#calls.stopped,
           log,
           catalog: this.#policy.catalogView(session),
           policy: this.#policy.policyView(call.caller, session, call.redactor),
@@ -93,6 +94,7 @@ export class InvocationExecution {
   /** Looks at what the call would change. Its commands have names of their own, new each time: an old answer would be no answer. */
   async stateDigest(call: GateCall): Promise<string | null> {
     const { sandboxes, maxOutputBytes } = this.#deps
+    if (this.#calls.stopped.aborted) throw stopping()
     if (call.tool.metadata.side_effects === 'none') return null
     const { sandbox, generation } = await sandboxes.acquire(call.session.id)
     const invocationId = newId('inv', this.#now())

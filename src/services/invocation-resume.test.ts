@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { agentOf, alice, Gate } from '../../test/support/gate.ts'
 import type { Invocation } from '../domain/invocation.ts'
@@ -98,6 +98,25 @@ describe('after a restart', () => {
     await after.invocations.resume()
     go(after, session)
     expect((await after.invocations.settled(id)).status).toBe('succeeded')
+  })
+
+  it('a stopped server starts nothing more, not even what it may repeat', async () => {
+    const gate = await gateOf()
+    const session = await gate.session()
+    gate.invoke(session, 'test.late_read').catch(() => undefined)
+    while (!existsSync(gate.path(session, 'tries.txt'))) await new Promise((resolve) => setTimeout(resolve, 10))
+    let asked = 0
+    gate.sandboxes.acquire = () => {
+      asked++
+      return Promise.reject(new Error('the server is stopping'))
+    }
+    await gate.invocations.stop()
+    await gate.sandboxes.stopAll()
+    // The command's end reaches whoever still listened to it.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(asked).toBe(0)
+    expect(gate.sandboxes.lostOnes).toEqual([])
+    expect((await gate.store.openInvocations.ofSession(session.id)).map(({ record }) => record.status)).toEqual(['running'])
   })
 
   it('a sandbox that is gone leaves an unknown outcome, never run again', async () => {

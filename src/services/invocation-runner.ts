@@ -36,6 +36,8 @@ export interface Run {
   performance: Performance | null
   /** Aborted with a `ToolError`: cancelled. */
   signal: AbortSignal
+  /** Aborted when the server stops: what runs is left alone, and nothing more is started. */
+  stopped: AbortSignal
   log: InvocationLog
   catalog: CatalogView
   policy: PolicyView
@@ -69,7 +71,7 @@ export class InvocationRunner {
         return await this.#attempt(attempt === 0 ? run : { ...run, resumed: null }, attemptId(run.invocationId, attempt))
       } catch (error) {
         const again = error instanceof ToolError && (error.code === 'sandbox_lost' || error.code === 'timeout')
-        if (!again || attempt >= retries || run.signal.aborted) throw error
+        if (!again || attempt >= retries || run.signal.aborted || run.stopped.aborted) throw error
         run.log.say(`${error.message}: trying once more`)
       }
     }
@@ -101,6 +103,7 @@ export class InvocationRunner {
     const connect = once(async () => {
       // Starting a sandbox, with its setup, takes what it takes: the tool's time begins when there is one.
       clearTimeout(timer)
+      run.stopped.throwIfAborted()
       used = run.resumed ?? (await untilAborted(this.#deps.sandboxes.acquire(session.id), signal))
       const deadline = run.resumed ? Math.max(run.resumed.deadline, this.#now() + RESUMED_MS) : this.#now() + seconds * 1000
       await run.onSandbox(used.generation, deadline)
@@ -144,7 +147,9 @@ export class InvocationRunner {
     } catch (error) {
       const reached = used as { sandbox: Sandbox; generation: number } | null
       const cause = error instanceof ToolError ? error.cause : error
-      if (cause instanceof SandboxLost && reached) await this.#deps.sandboxes.lost(session.id, reached.generation, cause.message)
+      // A server that stops lets go of its sandboxes: they are not lost.
+      if (cause instanceof SandboxLost && reached && !run.stopped.aborted)
+        await this.#deps.sandboxes.lost(session.id, reached.generation, cause.message)
       if (error instanceof SandboxLost) throw new ToolError('sandbox_lost', error.message, { cause: error })
       throw error
     } finally {
