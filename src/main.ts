@@ -16,18 +16,18 @@ import { closeInheritedDescriptors } from './sandbox/bubblewrap/inherited-descri
 import { ProcessDriver } from './sandbox/process/process-driver.ts'
 import type { DriverCheck, SandboxDriver } from './sandbox/sandbox-driver.ts'
 import { VolumeDirectory } from './sandbox/volume-directory.ts'
-import { ApprovalService } from './services/approval-service.ts'
-import { AuthService } from './services/auth-service.ts'
-import { CodeSources } from './services/code-sources.ts'
+import { AuthService } from './services/auth/auth-service.ts'
+import { readOrCreateSecretFile } from './services/auth/secret-file.ts'
 import { EventLog } from './services/event-log.ts'
-import { FileService } from './services/file-service.ts'
-import { InvocationService } from './services/invocation-service.ts'
-import { Provisioner } from './services/provisioner.ts'
-import { Quota } from './services/quota.ts'
-import { SandboxService } from './services/sandbox-service.ts'
-import { readOrCreateSecretFile } from './services/secret-file.ts'
-import { SessionService } from './services/session-service.ts'
-import { TurnService } from './services/turn-service.ts'
+import { ApprovalService } from './services/invocations/approval-service.ts'
+import { FileService } from './services/invocations/file-service.ts'
+import { InvocationService } from './services/invocations/invocation-service.ts'
+import { Quota } from './services/invocations/quota.ts'
+import { CodeSources } from './services/sessions/code-sources.ts'
+import { Provisioner } from './services/sessions/provisioner.ts'
+import { SandboxService } from './services/sessions/sandbox-service.ts'
+import { SessionService } from './services/sessions/session-service.ts'
+import { TurnService } from './services/turns/turn-service.ts'
 import { MemoryInvocationStore } from './store/invocation-store/memory/memory-invocation-store.ts'
 import { SqlInvocationStore } from './store/invocation-store/sql/sql-invocation-store.ts'
 import { takeServerLock } from './store/server-lock.ts'
@@ -188,6 +188,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     sessions,
     sandboxes,
     approvals,
+    invocations,
     turns,
     volumes: driver.volumes,
     clock,
@@ -223,9 +224,8 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     url,
     stop: async () => {
       await reconciler.stop()
-      await app.close()
-      await turns.stop()
-      await invocations.stop()
+      // Together: a request that waits for a long call is answered once the call is left to the next server.
+      await Promise.all([app.close(), turns.stop().then(() => invocations.stop())])
       await sandboxes.disconnect()
       await store.close()
       lock.release()
@@ -249,6 +249,7 @@ function makeDriver(config: Config): SandboxDriver {
     hostBundle: HOST_BUNDLE,
     binds: config.CLOISTER_SANDBOX_BINDS,
     rootfs: config.CLOISTER_SANDBOX_ROOTFS ?? null,
+    ownDirectories: [config.ARTIFACT_ROOT],
   })
 }
 

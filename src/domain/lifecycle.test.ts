@@ -24,10 +24,17 @@ describe('sessionDue', () => {
     ['deleted', { state: 'deleted', last_activity_at: at(-90_000) }, 'wait', null],
     ['deleted with a sandbox on record', { state: 'deleted', sandbox }, 'discard_sandbox', null],
   ] as const)('%s', (_name, fields, action, inSeconds) => {
-    const due = sessionDue(sampleSession({ idle_timeout_seconds: 900, last_activity_at: at(0), ...fields }), NOW)
+    const due = sessionDue(sampleSession({ idle_timeout_seconds: 900, last_activity_at: at(0), ...fields }), false, NOW)
     expect(due.action).toBe(action)
     expect(due.look_again_at).toBe(inSeconds === null ? null : NOW + inSeconds * 1000)
   })
+})
+
+it('a session with an open call is not idle, but expires', () => {
+  const idle = sampleSession({ idle_timeout_seconds: 900, last_activity_at: at(-1000) })
+  expect(sessionDue(idle, false, NOW).action).toBe('close')
+  expect(sessionDue(idle, true, NOW).action).toBe('wait')
+  expect(sessionDue({ ...idle, expires_at: at(-1) }, true, NOW)).toMatchObject({ action: 'close', reason: 'expired' })
 })
 
 describe('approvalDue', () => {

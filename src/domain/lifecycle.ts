@@ -8,8 +8,11 @@ export interface Due<Action extends string> {
   look_again_at: number | null
 }
 
-/** What is due for a session now. Pure: the clock is a parameter. */
-export function sessionDue(session: Session, now: number): Due<'initialize' | 'close' | 'discard_sandbox'> {
+/**
+ * What is due for a session now. Pure: the clock is a parameter.
+ * @param open whether a call of it runs or waits for approval: such a session is not idle
+ */
+export function sessionDue(session: Session, open: boolean, now: number): Due<'initialize' | 'close' | 'discard_sandbox'> {
   if (session.state === 'closed' || session.state === 'deleted' || session.state === 'error') {
     if (session.sandbox) return { action: 'discard_sandbox', reason: `the session is ${session.state}`, look_again_at: null }
     if (session.state !== 'error') return { action: 'wait', reason: 'nothing is due', look_again_at: null }
@@ -18,7 +21,7 @@ export function sessionDue(session: Session, now: number): Due<'initialize' | 'c
   if (expires !== null && expires <= now) return { action: 'close', reason: 'expired', look_again_at: null }
   if (session.state === 'initializing') return { action: 'initialize', reason: 'not initialized yet', look_again_at: expires }
   // A running turn is activity, and so is one that waits for a person.
-  if (session.state === 'busy') return { action: 'wait', reason: 'busy', look_again_at: expires }
+  if (session.state === 'busy' || open) return { action: 'wait', reason: 'in use', look_again_at: expires }
   const idleUntil = Date.parse(session.last_activity_at) + session.idle_timeout_seconds * 1000
   if (idleUntil <= now) return { action: 'close', reason: 'idle timeout', look_again_at: null }
   return { action: 'wait', reason: 'nothing is due', look_again_at: expires === null ? idleUntil : Math.min(idleUntil, expires) }

@@ -61,6 +61,7 @@ function reconciler(): Reconciler {
         did.push(`expire approvals ${now.toISOString()}`)
       },
     },
+    invocations: { resume: async () => void did.push('resume') },
     turns: { kick: (id) => did.push(`kick ${id}`) },
     volumes: { list: async () => volumes, destroy: async (id) => void did.push(`destroy ${id}`) },
     clock: () => NOW,
@@ -89,12 +90,18 @@ it('does what is due, each once, and goes on when one of them fails', async () =
     'close idle-too-long: idle timeout',
     `expire approvals ${NOW.toISOString()}`,
     'initialize to-initialize',
+    'resume',
     'stop closed-with-sandbox',
     'stop deleted-with-sandbox',
   ])
   did = []
   await operator.runOnce()
-  expect(did.toSorted()).toEqual(['close fails: expired', `expire approvals ${NOW.toISOString()}`, 'initialize to-initialize'])
+  expect(did.toSorted()).toEqual([
+    'close fails: expired',
+    `expire approvals ${NOW.toISOString()}`,
+    'initialize to-initialize',
+    'resume',
+  ])
 })
 
 it('looks again when the next thing is due, and at least every interval', async () => {

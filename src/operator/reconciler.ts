@@ -3,8 +3,8 @@ import { delayUntil, sessionDue } from '../domain/lifecycle.ts'
 import type { Caller } from '../domain/principal.ts'
 import type { Session } from '../domain/session.ts'
 import type { VolumeStore } from '../sandbox/sandbox-driver.ts'
-import type { Approvals, Sessions, Turns } from '../services/contracts.ts'
-import type { SandboxService } from '../services/sandbox-service.ts'
+import type { Approvals, Invocations, Sessions, Turns } from '../services/contracts.ts'
+import type { SandboxService } from '../services/sessions/sandbox-service.ts'
 import type { Store } from '../store/store.ts'
 
 export interface ReconcilerDependencies {
@@ -12,6 +12,7 @@ export interface ReconcilerDependencies {
   sessions: Pick<Sessions, 'close'>
   sandboxes: Pick<SandboxService, 'initialize' | 'isInitializing' | 'stop'>
   approvals: Pick<Approvals, 'expireDue'>
+  invocations: Pick<Invocations, 'resume'>
   turns: Pick<Turns, 'kick'>
   volumes: Pick<VolumeStore, 'list' | 'destroy'>
   clock: () => Date
@@ -73,16 +74,19 @@ export class Reconciler {
   }
 
   async #runPass(): Promise<number> {
-    const { store, approvals, turns, clock, intervalMs } = this.#deps
+    const { store, approvals, invocations, turns, clock, intervalMs } = this.#deps
     const now = clock()
     const sessions = [...(await store.sessions.active()), ...(await store.sessions.withStaleSandbox())]
+    const inUse = new Set((await store.openInvocations.all()).map(({ record }) => record.session_id))
     const times: (number | null)[] = []
     for (const session of sessions) {
-      const due = sessionDue(session, now.getTime())
+      const due = sessionDue(session, inUse.has(session.id), now.getTime())
       times.push(due.look_again_at)
       if (due.action !== 'wait') await this.#act(session, due.action, due.reason)
     }
     await approvals.expireDue(now)
+    // Whatever is open and driven by nobody: calls whose record could not be finished when it was tried.
+    await invocations.resume()
     for (const id of await store.messages.sessionsWithQueued()) turns.kick(id)
     return delayUntil(times, now.getTime(), intervalMs)
   }

@@ -12,7 +12,7 @@ import { BubblewrapDriver } from '../../src/sandbox/bubblewrap/bubblewrap-driver
 import { ProcessDriver } from '../../src/sandbox/process/process-driver.ts'
 import type { SandboxDriver, StartedSandbox } from '../../src/sandbox/sandbox-driver.ts'
 import { VolumeDirectory } from '../../src/sandbox/volume-directory.ts'
-import { makeToolSandbox } from '../../src/services/tool-sandbox.ts'
+import { makeToolSandbox } from '../../src/services/invocations/tool-sandbox.ts'
 
 const HOST_BUNDLE = fileURLToPath(new URL('../../dist/host.mjs', import.meta.url))
 

@@ -1,0 +1,371 @@
+import type { Approval } from '../../domain/approval.ts'
+import { errors, ToolError } from '../../domain/errors.ts'
+import { newId } from '../../domain/ids.ts'
+import { type Invocation, InvocationRefused, type InvocationStatus } from '../../domain/invocation.ts'
+import { actorOf, type Caller, principalKey, SYSTEM } from '../../domain/principal.ts'
+import { admits, type Session } from '../../domain/session.ts'
+import type { ToolMetadata } from '../../domain/tool.ts'
+import type { PageRequest, Store } from '../../store/store.ts'
+import type { Invocations, InvokeRequest, ToolFilter } from '../contracts.ts'
+import { about, describeIssues, type GateCall, newGateCall } from './gate-call.ts'
+import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
+import { InvocationEnding } from './invocation-ending.ts'
+import { InvocationExecution } from './invocation-execution.ts'
+import { InvocationReader } from './invocation-reader.ts'
+import { examineArgs, type Intake, isOpen, mayTryAgain, previewArgs, refusalOf } from './invocation-record.ts'
+import { InvocationReopener } from './invocation-reopener.ts'
+import { InvocationRunner, type Performance, untilAborted } from './invocation-runner.ts'
+import { cancelled, type LiveCall, OpenCalls, stopping } from './open-calls.ts'
+import { PolicyGate } from './policy-gate.ts'
+import { systemTool } from './system-tool.ts'
+
+/**
+ * THE gate. Whoever calls, nothing reaches a sandbox in another way.
+ *
+ * Order of the writes, so that a crash between any two loses nothing that was acknowledged and does nothing twice:
+ *
+ * 1. the open row (what was asked) with its correlation id, and `invocation.requested`: one transaction;
+ * 2. what was decided, and `invocation.started`: one transaction. A crash before: the call is evaluated again, it did nothing yet;
+ * 3. the sandbox's generation, before its first operation. A crash before: it did nothing yet, and is run;
+ *    a crash after: host knows each operation by its id, and the same handler run again finds what it did;
+ * 4. log lines in batches while it runs; after a crash the replayed output repeats them and as many are skipped;
+ * 5. bytes of artifacts: nothing names them yet; after a crash they are stored again under other ids;
+ * 6. the finished record, artifact rows, their events, `invocation.completed` or `.denied`, and the open row goes: one transaction.
+ *    Where finished records are kept elsewhere, the record goes there first; a crash in between is put right by `resume`;
+ * 7. host is told that it may forget.
+ */
+export class InvocationService implements Invocations {
+  readonly #deps: InvocationServiceDependencies
+  readonly #reader: InvocationReader
+  readonly #policy: PolicyGate
+  readonly #ending: InvocationEnding
+  readonly #execution: InvocationExecution
+  readonly #reopener: InvocationReopener
+  readonly #calls = new OpenCalls()
+
+  constructor(deps: InvocationServiceDependencies) {
+    this.#deps = deps
+    this.#reader = new InvocationReader(deps)
+    this.#policy = new PolicyGate(deps)
+    const runner = new InvocationRunner(deps)
+    this.#ending = new InvocationEnding(deps, this.#calls, runner)
+    const parts = { calls: this.#calls, runner, ending: this.#ending, policy: this.#policy }
+    this.#execution = new InvocationExecution(deps, parts)
+    this.#reopener = new InvocationReopener(deps, {
+      ...parts,
+      execution: this.#execution,
+      evaluate: (call) => this.#evaluate(call),
+    })
+  }
+
+  invoke(caller: Caller, request: InvokeRequest): Promise<Invocation> {
+    return this.perform(caller, request, null)
+  }
+
+  /**
+   * As `invoke`, with something else done in the handler's place: for raw files, whose bytes do not fit into args. Everything
+   * that is checked and recorded is the same.
+   * @param shownArgs what the record shows as args
+   */
+  async perform(
+    caller: Caller,
+    request: InvokeRequest,
+    performance: Performance | null,
+    shownArgs?: Record<string, unknown>,
+  ): Promise<Invocation> {
+    if (this.#calls.stopped.aborted) throw stopping()
+    const session = await this.#reader.session(caller, request.session_id, null)
+    const refusal = admits(session, 'invoke')
+    if (refusal) throw refusal
+    const tool = this.#policy.visible(session, request.tool_name)
+    if (!tool) throw errors.notFound('tool')
+    const redactor = await this.#deps.sandboxes.redactor(session.id)
+    if (redactor.find([request.correlation_id, request.turn_id, request.trace_id]).length > 0)
+      throw errors.invalidArgument('correlation_id holds the value of a secret')
+    const intake = examineArgs(session.id, tool.metadata.name, tool.input, request.args ?? {}, redactor)
+    const id = newId('inv', this.#now())
+    const live = this.#calls.enlist(id) as LiveCall
+    try {
+      const shown = shownArgs ? redactor.value(shownArgs) : intake.shown
+      const call = newGateCall({
+        live,
+        session,
+        tool,
+        caller,
+        request,
+        intake: { ...intake, shown },
+        redactor,
+        performance,
+        at: this.#deps.clock(),
+      })
+      const existing = await this.#open(call)
+      if (!existing) return await this.#evaluate(call)
+      // It is not ours to work on: whoever stops the server must not wait for us.
+      this.#calls.letGo(live)
+      return await this.#replay(existing)
+    } finally {
+      this.#calls.letGo(live)
+    }
+  }
+
+  async settled(invocationId: string, signal?: AbortSignal): Promise<Invocation> {
+    // Whoever waits is registered before the record is read, so that no end falls in between.
+    const leave = new AbortController()
+    const waiting = this.#calls.wait(invocationId, signal ? AbortSignal.any([signal, leave.signal]) : leave.signal)
+    waiting.catch(() => undefined)
+    try {
+      const record = await this.#reader.record(invocationId)
+      if (!record) throw errors.notFound('invocation')
+      return isOpen(record) ? await waiting : record
+    } finally {
+      leave.abort(cancelled('nobody waits any more'))
+    }
+  }
+
+  get(caller: Caller, id: string) {
+    return this.#reader.get(caller, id, 'session:get')
+  }
+
+  list(caller: Caller, sessionId: string, filter: { tool?: string; status?: InvocationStatus }, page: PageRequest) {
+    return this.#reader.list(caller, sessionId, filter, page)
+  }
+
+  logs(caller: Caller, id: string) {
+    return this.#reader.logs(caller, id)
+  }
+
+  artifacts(caller: Caller, id: string) {
+    return this.#reader.artifacts(caller, id)
+  }
+
+  artifact(caller: Caller, id: string, artifactId: string) {
+    return this.#reader.artifact(caller, id, artifactId)
+  }
+
+  async tools(caller: Caller, sessionId: string, filter: ToolFilter): Promise<ToolMetadata[]> {
+    const agent = caller.kind === 'agent' || caller.kind === 'mcp'
+    const session = await this.#reader.session(caller, sessionId, agent ? null : 'session:get')
+    return this.#policy
+      .catalogView(session)
+      .list()
+      .filter((tool) => (filter.risk ?? tool.risk_level) === tool.risk_level)
+      .filter((tool) => (filter.side_effects ?? tool.side_effects) === tool.side_effects)
+      .filter((tool) => (filter.scope ?? tool.scope) === tool.scope)
+      .filter((tool) => (filter.family ?? tool.family) === tool.family)
+  }
+
+  /** What the gate would say to a call. Runs and records nothing. */
+  async check(caller: Caller, sessionId: string, toolName: string, args: Record<string, unknown>) {
+    const session = await this.#reader.session(caller, sessionId, null)
+    const redactor = await this.#deps.sandboxes.redactor(session.id)
+    return this.#policy.policyView(caller, session, redactor).check(toolName, args)
+  }
+
+  async cancel(caller: Caller, id: string): Promise<Invocation> {
+    const record = await this.#reader.get(caller, id, 'session:message')
+    if (isOpen(record)) await this.#reopener.end(id, cancelled(`cancelled by ${actorOf(caller).id}`))
+    return (await this.#reader.record(id)) ?? record
+  }
+
+  async abandonSession(sessionId: string, reason: string): Promise<void> {
+    const open = await this.#deps.store.openInvocations.ofSession(sessionId)
+    await Promise.all(open.map(({ record }) => this.#reopener.end(record.id, cancelled(reason))))
+  }
+
+  approvalDecided(approval: Approval): Promise<void> {
+    return this.#reopener.approvalDecided(approval)
+  }
+
+  async approvalExpired(approval: Approval): Promise<void> {
+    await this.approvalDecided(approval)
+  }
+
+  /**
+   * Idempotent, and safe at any time: what this server works on is left alone. Resolves when every open call is under way again
+   * or has been ended; `settled` tells of the rest.
+   */
+  resume(): Promise<void> {
+    return this.#reopener.resume()
+  }
+
+  /**
+   * `run` throws a `ToolError` for a step that failed; the record says so, and is returned. `exit_code` other than 0 is a failure too.
+   */
+  async recordSystem(
+    session: Session,
+    toolName: 'session.setup' | 'session.clone' | 'session.copy_source',
+    run: Parameters<Invocations['recordSystem']>[2],
+  ): Promise<Invocation> {
+    if (this.#calls.stopped.aborted) throw stopping()
+    const redactor = await this.#deps.sandboxes.redactor(session.id)
+    const live = this.#calls.enlist(newId('inv', this.#now())) as LiveCall
+    try {
+      const tool = systemTool(toolName)
+      const intake: Intake = { args: {}, stored: {}, shown: {}, digest: '', issues: [] }
+      const request = { session_id: session.id, tool_name: toolName, args: {} }
+      const caller: Caller = { kind: 'system' }
+      const call = newGateCall({
+        live,
+        session,
+        tool,
+        caller,
+        request,
+        intake,
+        redactor,
+        performance: null,
+        at: this.#deps.clock(),
+      })
+      call.ranFrom = this.#now()
+      await this.#deps.eventLog.transaction(async (tx, emit) => {
+        await tx.openInvocations.insert({ record: call.record, call: { ...call.stored, resumable: false } })
+        await emit(session.id, 'invocation.started', SYSTEM, { ...about(call.record) })
+      })
+      const log = this.#ending.log(call, [])
+      const result = await this.#execution.whileServing(
+        untilAborted(
+          run({ invocationId: live.id, output: (channel, chunk) => log.output(channel, chunk) }).then(({ exit_code, output }) => {
+            if (exit_code !== null && exit_code !== 0)
+              throw new ToolError('execution_failed', `it exited with ${exit_code}`, { output, exitCode: exit_code })
+            return { output, exit_code }
+          }),
+          live.signal,
+        ),
+        log,
+      )
+      return await this.#ending.conclude(call, log, result)
+    } catch (error) {
+      if (error instanceof InvocationRefused) return error.invocation
+      throw error
+    } finally {
+      this.#calls.letGo(live)
+    }
+  }
+
+  /** What still runs in sandboxes goes on there; its rows stay open for the next server. */
+  async stop(): Promise<void> {
+    await this.#calls.stop()
+  }
+
+  /** Writes the open row. Answers with the earlier invocation if the correlation id names one that stands. */
+  async #open(call: GateCall): Promise<Invocation | null> {
+    const { record, stored } = call
+    return this.#deps.eventLog.transaction(async (tx, emit) => {
+      // Asked again inside: a session that is closed meanwhile either sees our row, or we see its state.
+      const session = await tx.sessions.get(record.session_id)
+      const refusal = session ? admits(session, 'invoke') : errors.notFound('session')
+      if (refusal) throw refusal
+      const existing = await this.#correlated(tx, record)
+      if (existing) return existing
+      await tx.openInvocations.insert({ record, call: stored })
+      // What begins is activity, as what ends is: the session is not idle meanwhile.
+      await tx.sessions.addUsage(record.session_id, {}, record.started_at)
+      await emit(record.session_id, 'invocation.requested', record.actor, {
+        ...about(record),
+        args: previewArgs(record.args),
+        args_digest: record.args_digest,
+        ...(record.correlation_id !== null && { correlation_id: record.correlation_id }),
+      })
+      return null
+    })
+  }
+
+  async #correlated(tx: Store, record: Invocation): Promise<Invocation | null> {
+    const { session_id, correlation_id, args_digest } = record
+    if (correlation_id === null) return null
+    const named = await tx.openInvocations.byCorrelation(session_id, correlation_id)
+    if (!named) return null
+    if (named.args_digest !== args_digest)
+      throw errors.conflict('this correlation id was used for another call: use a new one', {
+        invocation_id: named.invocation_id,
+      })
+    const open = await tx.openInvocations.get(named.invocation_id)
+    const existing = open?.record ?? (await this.#deps.invocationStore.get(named.invocation_id))
+    if (!existing)
+      throw errors.conflict(
+        'this call was made before, and its record is no longer kept: use a new correlation id to make it again',
+        {
+          invocation_id: named.invocation_id,
+        },
+      )
+    if (!mayTryAgain(existing)) return existing
+    await tx.openInvocations.forgetCorrelation(session_id, correlation_id)
+    return null
+  }
+
+  /** The answer that the first call got, or gets. */
+  async #replay(existing: Invocation): Promise<Invocation> {
+    const record = existing.status === 'running' ? await this.settled(existing.id) : existing
+    const refusal = refusalOf(record)
+    if (refusal) throw new InvocationRefused(refusal, record)
+    return record
+  }
+
+  /** From the arguments on. Never leaves a record without an end, unless the server stops. */
+  async #evaluate(call: GateCall): Promise<Invocation> {
+    try {
+      if (call.issues.length > 0)
+        throw errors.invalidArgument(
+          `the arguments of ${call.tool.metadata.name} are not valid: ${describeIssues(call.issues)}`,
+          call.issues,
+        )
+      const admission = this.#deps.quota.enter(call.session.id, principalKey(call.session.principal))
+      if (!admission.ok) throw errors.rateLimited(admission.reason, admission.retryAfterSeconds)
+      try {
+        const decision = this.#policy.decide(call)
+        const use = this.#policy.consent(call, decision)
+        if (use === 'ask') return await this.#ask(call)
+        await this.#execution.start(call, use)
+        return await this.#execution.run(call)
+      } finally {
+        admission.release()
+      }
+    } catch (error) {
+      if (error instanceof InvocationRefused || this.#calls.stopped.aborted) throw error
+      return await this.#ending.fail(call, error)
+    }
+  }
+
+  async #ask(call: GateCall): Promise<Invocation> {
+    const { eventLog, approvalTtlSeconds, clock, policy } = this.#deps
+    const digest = await this.#execution.whileServing(untilAborted(this.#execution.stateDigest(call), call.live.signal))
+    if ('error' in digest) throw digest.error
+    const record: Invocation = { ...call.record, status: 'pending_approval' }
+    const now = clock()
+    const approval: Approval = {
+      id: newId('apr', now.getTime()),
+      session_id: record.session_id,
+      invocation_id: record.id,
+      tool_name: record.tool_name,
+      args: record.args,
+      args_digest: record.args_digest,
+      policy_version: policy.version,
+      state_digest: digest.value,
+      requested_by: record.actor.id,
+      status: 'pending',
+      decided_by: null,
+      reason: null,
+      created_at: now.toISOString(),
+      expires_at: new Date(now.getTime() + approvalTtlSeconds * 1000).toISOString(),
+      decided_at: null,
+    }
+    call.live.signal.throwIfAborted()
+    await eventLog.transaction(async (tx, emit) => {
+      await tx.openInvocations.update(record.id, { record })
+      await tx.approvals.insert(approval)
+      await emit(record.session_id, 'approval.requested', record.actor, {
+        ...about(record),
+        approval_id: approval.id,
+        args: previewArgs(record.args),
+        args_digest: record.args_digest,
+        reason: record.decision?.reason ?? null,
+        expires_at: approval.expires_at,
+      })
+    })
+    call.record = record
+    return record
+  }
+
+  #now(): number {
+    return this.#deps.clock().getTime()
+  }
+}

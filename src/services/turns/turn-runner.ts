@@ -1,0 +1,254 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Instructions, PastTurn } from '../../agent/context.ts'
+import type { Models } from '../../agent/model-provider.ts'
+import type { RetryPolicy } from '../../agent/retry.ts'
+import { type ModelCallRecord, type Progress, runTurn, type ToolCall, type TurnOutcome, type TurnTask } from '../../agent/turn.ts'
+import { correlationId, isDone, type TurnStep, turnStepSchema } from '../../agent/turn-step.ts'
+import { CloisterError, errors } from '../../domain/errors.ts'
+import type { Invocation } from '../../domain/invocation.ts'
+import { actorOf, type Caller } from '../../domain/principal.ts'
+import type { Redactor } from '../../domain/redaction.ts'
+import type { Session } from '../../domain/session.ts'
+import type { OpenTurn, Store } from '../../store/store.ts'
+import type { Invocations, Sandboxes } from '../contracts.ts'
+import type { EventLog } from '../event-log.ts'
+import { readInstructions } from './instructions-reader.ts'
+import { TurnHalt } from './turn-halt.ts'
+import { pastTurns, stepEvent } from './turn-history.ts'
+
+/** Bytes of the instructions that stand in `model.called`. */
+const RECORDED_INSTRUCTIONS = 4096
+/** A halted turn waits so long, in ms, for its running call to end after it was cancelled. */
+const CANCEL_PATIENCE_MS = 15_000
+
+export interface TurnRunnerDependencies {
+  store: Store
+  eventLog: EventLog
+  invocations: Pick<Invocations, 'invoke' | 'settled' | 'cancel' | 'tools'>
+  sandboxes: Pick<Sandboxes, 'acquire' | 'lost' | 'redactor'>
+  models: Models
+  /** Model calls of one turn; its wall time in seconds; a model that sends nothing for `stallMs` is given up. */
+  limits: { maxSteps: number; maxSeconds: number; stallMs: number }
+  retry: RetryPolicy
+  clock: () => Date
+  logger: Pick<Logger, 'warn' | 'error'>
+}
+
+/** The loop acts as this: it may invoke tools in its one session, and nothing else. */
+export function agentCaller(session: Session): Caller {
+  return { kind: 'agent', tenant_id: session.principal.tenant_id, actor_id: session.principal.actor_id, session_id: session.id }
+}
+
+export function stepsOf(turn: OpenTurn): TurnStep[] {
+  return turn.transcript.map((step) => turnStepSchema.parse(step))
+}
+
+/** Runs one open turn from where its transcript ends, keeping every step in the store and the log before the next. */
+export class TurnRunner {
+  readonly #deps: TurnRunnerDependencies
+
+  constructor(deps: TurnRunnerDependencies) {
+    this.#deps = deps
+  }
+
+  /** Rejects with the TurnHalt that aborted `signal`, and with what neither the model nor the gate answers for. */
+  async run(session: Session, turn: OpenTurn, resumed: boolean, signal: AbortSignal): Promise<TurnOutcome> {
+    const { store, eventLog, invocations, sandboxes, models, limits } = this.#deps
+    const model = models.resolve(session.model)
+    const [messages, tools, redactor] = await Promise.all([
+      store.messages.all(session.id),
+      invocations.tools(agentCaller(session), session.id, {}),
+      sandboxes.redactor(session.id),
+    ])
+    const message = messages.find((candidate) => candidate.role === 'user' && candidate.turn_id === turn.id)
+    if (!message) throw errors.internal(`turn ${turn.id} has no message`)
+    const past: PastTurn[] = await pastTurns(eventLog, session.id, messages, turn.id)
+    const deltas = new DeltaStream(eventLog, session.id, turn.id, redactor, resumed)
+    const transcript = new Map(stepsOf(turn).map((step) => [step.step, step]))
+    const task: TurnTask = {
+      model,
+      tools,
+      workspace: {
+        allowed_paths: session.allowed_paths,
+        network: session.network,
+        secret_names: session.secret_names,
+        limits: session.limits,
+        max_steps: limits.maxSteps,
+      },
+      past,
+      user: message.content,
+      steps: [...transcript.values()],
+      readInstructions: () => orHalt(readInstructions(sandboxes, session, redactor), signal),
+      invoke: (call) => this.#invoke(session, turn, call, signal),
+      persist: async (progress) => {
+        if (progress.kind === 'answered') deltas.flush()
+        await this.#persist(session, turn, transcript, progress)
+      },
+      onDelta: (delta) => ('text' in delta ? deltas.text(delta.step, delta.text) : deltas.reset(delta.step)),
+      redact: (value) => redactor.value(value),
+      signal,
+      limits: { max_steps: limits.maxSteps, max_seconds: limits.maxSeconds, stall_ms: limits.stallMs },
+      retry: this.#deps.retry,
+      now: this.#deps.clock,
+      sleep: (ms, abort) => orHalt(delay(ms, undefined, { signal: abort }), abort),
+    }
+    return runTurn(task)
+  }
+
+  /** Cancels what a turn still has running or waiting. What ended meanwhile is as good as cancelled. */
+  async cancelOpen(sessionId: string, turnId: string, by: Caller): Promise<void> {
+    const { store, invocations, logger } = this.#deps
+    for (const open of await store.openInvocations.ofSession(sessionId)) {
+      if (open.record.turn_id !== turnId) continue
+      await invocations.cancel(by, open.record.id).catch((error: unknown) => {
+        if (!(error instanceof CloisterError) || error.status >= 500)
+          logger.warn(
+            { err: error, session_id: sessionId, invocation_id: open.record.id },
+            'a call of a halted turn could not be cancelled',
+          )
+      })
+    }
+  }
+
+  async #persist(session: Session, turn: OpenTurn, transcript: Map<number, TurnStep>, progress: Progress): Promise<void> {
+    const { eventLog, clock } = this.#deps
+    const actor = actorOf(agentCaller(session))
+    await eventLog.transaction(async (tx, emit) => {
+      // A session that was closed meanwhile is not acted in any more, whoever forgot to say so.
+      const now = await tx.sessions.get(session.id)
+      if (now?.state !== 'busy') throw new TurnHalt('abandon')
+      if (progress.kind !== 'result') await emit(session.id, 'model.called', actor, modelCalled(turn.id, progress.call))
+      if (progress.kind === 'model_failed') return
+      const steps = [...new Map(transcript).set(progress.step.step, progress.step).values()]
+      await tx.turns.update(turn.id, { steps: steps.length, transcript: steps })
+      if (progress.kind === 'answered') {
+        const { input_tokens, output_tokens } = progress.step
+        await tx.sessions.addUsage(session.id, { input_tokens, output_tokens }, clock().toISOString())
+      }
+      if (isDone(progress.step)) await emit(session.id, 'turn.step', actor, stepEvent(turn.id, progress.step))
+    })
+    if (progress.kind !== 'model_failed') transcript.set(progress.step.step, progress.step)
+  }
+
+  /** One call through the gate, to its end: also over an approval, and over a restart, by the same correlation id. */
+  async #invoke(
+    session: Session,
+    turn: OpenTurn,
+    call: ToolCall,
+    signal: AbortSignal,
+  ): Promise<{ invocation: Invocation; waited_ms: number }> {
+    const { invocations, clock } = this.#deps
+    const toTheEnd = async () => {
+      const invocation = await invocations.invoke(agentCaller(session), {
+        session_id: session.id,
+        tool_name: call.tool_name,
+        args: call.args,
+        request_approval: true,
+        correlation_id: correlationId(turn.id, call.step, call.index),
+        turn_id: turn.id,
+      })
+      if (invocation.status !== 'pending_approval' && invocation.status !== 'running') return { invocation, waited_ms: 0 }
+      const since = clock().getTime()
+      const settled = await invocations.settled(invocation.id)
+      return { invocation: settled, waited_ms: invocation.status === 'pending_approval' ? clock().getTime() - since : 0 }
+    }
+    const work = toTheEnd()
+    try {
+      return await orHalt(work, signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+      const ended = await this.#endCall(session.id, turn.id, work, signal.reason)
+      if (ended) return ended
+      throw error
+    }
+  }
+
+  /**
+   * After a halt: what runs is cancelled until it is over. Resolves with what became of it, null if that is not known.
+   * A server that stops leaves it running instead.
+   */
+  async #endCall<T>(sessionId: string, turnId: string, work: Promise<T>, reason: unknown): Promise<T | null> {
+    if (!(reason instanceof TurnHalt) || reason.kind === 'stop') return null
+    // A call that failed has its reason on its own record; the halt is what the turn ends with.
+    const outcome = work.then(
+      (result) => ({ result }),
+      () => ({ result: null }),
+    )
+    // Again and again: the call may not have had its record yet when it was first looked for.
+    for (let waited = 0, pause = 10; waited < CANCEL_PATIENCE_MS; waited += pause, pause = Math.min(pause * 2, 500)) {
+      await this.cancelOpen(sessionId, turnId, reason.by)
+      const over = await Promise.race([outcome, delay(pause, null, { ref: false })])
+      if (over) return over.result
+    }
+    return null
+  }
+}
+
+function modelCalled(turnId: string, call: ModelCallRecord): Record<string, unknown> {
+  const { instructions, ...rest } = call
+  return { turn_id: turnId, ...rest, instructions: recordedInstructions(instructions) }
+}
+
+function recordedInstructions({ path, text, sha256, note }: Instructions): Record<string, unknown> {
+  const bytes = Buffer.from(text ?? '')
+  const truncated = bytes.length > RECORDED_INSTRUCTIONS
+  const shown = truncated ? new TextDecoder().decode(bytes.subarray(0, RECORDED_INSTRUCTIONS), { stream: true }) : text
+  return { path, sha256, text: shown, truncated, note }
+}
+
+/** Text as it comes, without secrets: also one whose value arrives in two pieces. */
+class DeltaStream {
+  readonly #eventLog: EventLog
+  readonly #sessionId: string
+  readonly #turnId: string
+  readonly #redactor: Redactor
+  #stream: ReturnType<Redactor['stream']>
+  #step = 0
+  /** Has a listener been given text of this step that may be void? An earlier server may have streamed some. */
+  #dirty: boolean
+
+  constructor(eventLog: EventLog, sessionId: string, turnId: string, redactor: Redactor, resumed: boolean) {
+    this.#eventLog = eventLog
+    this.#sessionId = sessionId
+    this.#turnId = turnId
+    this.#redactor = redactor
+    this.#stream = redactor.stream()
+    this.#dirty = resumed
+  }
+
+  reset(step: number): void {
+    const void_ = this.#dirty && (step === this.#step || this.#step === 0)
+    if (void_) this.#eventLog.delta(this.#sessionId, 'message.delta', { turn_id: this.#turnId, step, reset: true })
+    this.#stream = this.#redactor.stream()
+    this.#step = step
+    this.#dirty = false
+  }
+
+  text(step: number, text: string): void {
+    this.#send(step, this.#stream.push(text))
+  }
+
+  /** The answer is whole: what was held back goes out. */
+  flush(): void {
+    this.#send(this.#step, this.#stream.end())
+  }
+
+  #send(step: number, text: string): void {
+    if (text === '') return
+    this.#dirty = true
+    this.#eventLog.delta(this.#sessionId, 'message.delta', { turn_id: this.#turnId, step, text })
+  }
+}
+
+/** Rejects with the signal's reason as soon as it is aborted, whatever `work` does. */
+function orHalt<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const halt = () => reject(signal.reason)
+    if (signal.aborted) halt()
+    else signal.addEventListener('abort', halt, { once: true })
+    work
+      .then(resolve, (error: unknown) => reject(signal.aborted ? signal.reason : error))
+      .finally(() => signal.removeEventListener('abort', halt))
+  })
+}
