@@ -99,6 +99,9 @@ sandbox, and everything that it does is checked by policy, approved where that i
 
   stage.step('What an agent could do here')
   await stage.cloister(['tool', 'list', session])
+  const atFirst = await runTests(session)
+  stage.say(`The project's tests, run by a tool in the sandbox: ${atFirst}.`)
+  if (atFirst !== '9 passed, 2 failed') throw new Error('the tests do not fail as they should')
 
   stage.step(`Ask the agent: "${TASK}"`)
   stage.say('Reading and running tests is allowed. Changing a file needs your yes, which is given here by another command.')
@@ -107,11 +110,10 @@ sandbox, and everything that it does is checked by policy, approved where that i
   stage.good(`the agent is done; it asked ${asked} ${asked === 1 ? 'time' : 'times'}, and got a yes each time`)
 
   stage.step('The proof: failing tests before, passing tests after, and the difference')
-  const runs = (await stage.ask(['invocation', 'list', session, '--tool', 'repo.run_tests'])).invocations.toReversed()
-  for (const run of runs)
-    stage.say(`  ${run.id}  ${run.status.padEnd(10)} ${run.output?.passed ?? '?'} passed, ${run.output?.failed ?? '?'} failed`)
-  if (runs[0]?.error?.code !== 'tests_failed') throw new Error('the tests did not fail at first')
-  if (runs.at(-1)?.status !== 'succeeded') throw new Error('the tests do not pass at the end')
+  const atLast = await runTests(session)
+  stage.say(`Before: ${atFirst}. Now: ${atLast}. All runs are on record:`)
+  if (!atLast.endsWith(' 0 failed')) throw new Error('the tests do not pass at the end')
+  await stage.cloister(['invocation', 'list', session, '--tool', 'repo.run_tests'])
   await stage.cloister(['tool', 'invoke', session, 'git.diff'])
 
   stage.step('What policy refuses')
@@ -145,7 +147,7 @@ sandbox, and everything that it does is checked by policy, approved where that i
   await stage.cloister(['session', 'events', session, '--verify'])
 
   stage.step('Artifacts: what the calls left behind, kept outside of the sandbox')
-  const last = runs.at(-1).id
+  const last = (await stage.ask(['invocation', 'list', session, '--tool', 'repo.run_tests', '--limit', '1'])).invocations[0].id
   await stage.cloister(['invocation', 'artifacts', last])
   await stage.cloister(['invocation', 'artifacts', last, 'test-output.txt'])
 
@@ -161,25 +163,33 @@ sandbox, and everything that it does is checked by policy, approved where that i
 
 /** Sends the task and says yes to what the agent asks for, as somebody at another terminal would. */
 async function converse(id: string): Promise<{ asked: number }> {
-  const turn = stage.start(['session', 'send', id, TASK])
-  let ended: number | undefined
-  const done = turn.done.then(({ code }) => {
-    ended = code
-  })
   let asked = 0
-  while (ended === undefined) {
-    const { approvals } = await stage.ask(['approval', 'list', '--session', id])
-    for (const { id: approval } of approvals) {
+  let answers = Promise.resolve()
+  const failed = Promise.withResolvers<never>()
+  const watch = stage.watch(['session', 'events', id, '--follow'], ({ type, data }) => {
+    if (type !== 'approval.requested') return
+    asked++
+    answers = answers.then(async () => {
       // The question is on its way to the screen.
       await sleep(500)
-      await stage.cloister(['approval', 'approve', approval, '--reason', 'read it, looks right'])
-      asked++
-    }
-    await Promise.race([done, sleep(300)])
-  }
-  await done
-  if (ended !== 0) throw new Error(`the agent's turn did not complete (exit code ${ended})`)
+      await stage.cloister(['approval', 'approve', data.approval_id, '--reason', 'read it, looks right'])
+    })
+    // Without its approval the turn would wait for ever.
+    answers.catch(failed.reject)
+  })
+  const turn = stage.start(['session', 'send', id, TASK])
+  const { code } = await Promise.race([turn.done, failed.promise])
+  await watch.stop()
+  await answers
+  if (code !== 0) throw new Error(`the agent's turn did not complete (exit code ${code})`)
   return { asked }
+}
+
+/** Runs the tests behind the scenes, whatever the agent says of them. */
+async function runTests(id: string): Promise<string> {
+  const { invocation } = await stage.ask(['tool', 'invoke', id, 'repo.run_tests'], { expected: [0, 1] })
+  const { passed, failed } = invocation.output
+  return `${passed} passed, ${failed} failed`
 }
 
 /** Shows the log of the last run of the setup script, and gives it back. */
@@ -209,10 +219,9 @@ async function sha256(id: string, path: string): Promise<string> {
   return createHash('sha256').update(invocation.output.content).digest('hex')
 }
 
-/** Stays in force: a second Ctrl-C, out of impatience, must not leave sandboxes behind. */
+/** Stays in force: a second Ctrl-C, out of impatience, must not leave sandboxes behind; when all is tidied up it ends us. */
 function interrupted(signal: NodeJS.Signals): void {
-  if (tidied) return
-  process.stderr.write('\ninterrupted; tidying up\n')
+  if (!tidied) process.stderr.write('\ninterrupted; tidying up\n')
   void tidyUp().then(() => process.exit(signal === 'SIGINT' ? 130 : 143))
 }
 

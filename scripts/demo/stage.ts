@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 
@@ -55,12 +56,25 @@ export class Stage {
     this.#expect(args, code.code, options.expected ?? 0)
   }
 
-  /** Runs `cloister ... --json` behind the scenes. @throws if it does not exit with 0 */
+  /** Runs `cloister ... --json` behind the scenes. @throws if it does not exit with one of `expected` (default: 0) */
   // biome-ignore lint/suspicious/noExplicitAny: the demo reads answers of every shape
-  async ask(args: readonly string[]): Promise<any> {
+  async ask(args: readonly string[], options: { expected?: number[] } = {}): Promise<any> {
     const { code, stdout } = await this.#run([...args, '--json'], 'pipe').done
-    this.#expect(args, code, 0)
+    if (!(options.expected ?? [0]).includes(code)) this.#expect(args, code, 0)
     return JSON.parse(stdout)
+  }
+
+  /** Runs `cloister ... --json` behind the scenes and hands on each line that it prints, until `stop` is called. */
+  // biome-ignore lint/suspicious/noExplicitAny: the demo reads answers of every shape
+  watch(args: readonly string[], onLine: (value: any) => void): { stop: () => Promise<void> } {
+    const { child, done } = this.#run([...args, '--json'], 'pipe')
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => onLine(JSON.parse(line)))
+    return {
+      stop: async () => {
+        child.kill('SIGTERM')
+        await done
+      },
+    }
   }
 
   /** Starts `cloister ...` in front of the person and goes on. */
@@ -79,7 +93,7 @@ export class Stage {
     if (code !== expected) throw new Error(`cloister ${args.map(quoted).join(' ')} exited with ${code}, not with ${expected}`)
   }
 
-  #run(args: readonly string[], stdout: 'inherit' | 'pipe'): { done: Promise<Finished> } {
+  #run(args: readonly string[], stdout: 'inherit' | 'pipe'): { child: ChildProcess; done: Promise<Finished> } {
     // No stdin: nobody is asked anything.
     const child = spawn(process.execPath, [CLI, ...args], { env: this.#environment, stdio: ['ignore', stdout, 'inherit'] })
     this.#children.add(child)
@@ -94,7 +108,7 @@ export class Stage {
         resolve({ code: code ?? (signal ? 128 : 1), stdout: text })
       })
     })
-    return { done }
+    return { child, done }
   }
 }
 

@@ -98,5 +98,5 @@ export function exitCodeOfInvocation(invocation: Invocation): number {
 }
 
 function firstSentence(text: string): string {
-  return /^.*?[.:](?=\s|$)/s.exec(text)?.[0] ?? text
+  return (/^.*?[.:](?=\s|$)/s.exec(text)?.[0] ?? text).replace(/:$/, '')
 }
