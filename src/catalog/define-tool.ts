@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import type { Artifact } from '../domain/invocation.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { ToolArtifact, ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
-import type { EntryType, FileEntry } from '../host/wire.ts'
+import type { EntryType, FileEntry, ProcessInfo, ProcessOutput } from '../host/wire.ts'
 
 /** What a handler returns. `exit_code` is of the command that answered the question, if there was one. */
 export interface ToolResult<Output> {
@@ -86,6 +87,25 @@ export interface ToolSandbox {
     options: { overwrite: boolean; create_parents: boolean; recursive: boolean },
   ): Promise<{ type: EntryType }>
   remove(path: string, options: { recursive: boolean }): Promise<{ existed: boolean }>
+  /** Remembers what a file holds now for one undo, before a command changes it. `kept` false: there was no file. */
+  keepPrevious(path: string): Promise<{ kept: boolean }>
+  /** Puts back what was remembered last. Throws `not_found` when nothing is. */
+  restorePrevious(path: string): Promise<{ sha256: string }>
+  /** Starts a process that outlives this invocation, with the session's secrets in its environment. */
+  startProcess(argv: string[], options?: { cwd?: string }): Promise<ProcessInfo>
+  listProcesses(): Promise<ProcessInfo[]>
+  /** Whole lines from offset `after`, in bytes. Throws `not_found`. */
+  processOutput(processId: string, after: number): Promise<ProcessOutput>
+  /** Signals the process and all that it started, and waits a moment. Throws `not_found`. */
+  stopProcess(processId: string, signal: NodeJS.Signals): Promise<{ stopped: boolean }>
+}
+
+/** What is stored of this session's invocations, secrets taken out. To store something, return it in `ToolResult.artifacts`. */
+export interface ArtifactView {
+  /** Newest first, at most `limit`. */
+  list(limit: number): Promise<Artifact[]>
+  /** Null: this session has no such artifact, or its bytes are gone. `content`: at most `maxBytes` from its beginning. */
+  read(id: string, maxBytes: number): Promise<{ artifact: Artifact; content: Buffer } | null>
 }
 
 /** What `policy.check` and `tool.suggest` may ask. */
@@ -111,11 +131,19 @@ export interface PolicyView {
 /** Everything a handler may touch. */
 export interface ToolContext {
   invocation_id: string
-  session: { id: string; allowed_paths: string[]; network: 'none' | 'host' }
+  session: {
+    id: string
+    allowed_paths: string[]
+    network: 'none' | 'host'
+    metadata: Record<string, string>
+    /** Where the session was cloned from, and the name of the secret that opens it. Null: from nowhere. */
+    repository: { url: string; auth_secret: string | null } | null
+  }
   principal: Principal
   sandbox: ToolSandbox
   catalog: CatalogView
   policy: PolicyView
+  artifacts: ArtifactView
   signal: AbortSignal
   /** A line in the invocation's log, on the channel `cloister`. */
   log(message: string): void
@@ -182,6 +210,9 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
       command_args: [],
       whole_repository: false,
       needs_network: false,
+      remotes: [],
+      refspecs: [],
+      needs_setting: null,
       ...spec.policy,
     },
     observability: { trace_name: 'workspace.tools', span_name: spec.name },

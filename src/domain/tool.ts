@@ -20,6 +20,9 @@ export interface ToolMetadata {
   examples: { title: string; args: Record<string, unknown> }[]
 }
 
+/** Settings of the server that switch tools on. */
+export type ToolSetting = 'CLOISTER_SHELL'
+
 /**
  * Which args mean what, so that policy can check them without knowing the tool.
  * A `paths` field may hold a string or an array of strings; an absent one is not checked.
@@ -37,6 +40,12 @@ export interface ToolPolicyHints {
   whole_repository: boolean
   /** Shown only when the session has network. */
   needs_network: boolean
+  /** Names of git remotes: a plain name, never a URL, and among the session's `allowed_git_remotes` if it has any. */
+  remotes: string[]
+  /** Git refspecs: one ref, or two with a colon between. `reach` says which side the session's `allowed_git_ref_prefixes` bind. */
+  refspecs: { field: string; reach: 'source' | 'destination' }[]
+  /** Offered only by a server whose configuration switches this on: absent from the catalog otherwise. */
+  needs_setting: ToolSetting | null
 }
 
 /** A file that a tool leaves behind. The gate redacts what is text and stores it outside the sandbox. */

@@ -93,18 +93,30 @@ export class BackgroundProcesses {
     return [...this.#processes.values()].map((background) => background.info)
   }
 
-  /** At most 256 KiB from offset `after`. A character that is cut by the end of what is there so far comes with the next call. */
-  output(processId: string, after: number): ProcessOutput {
+  /**
+   * At most 256 KiB from offset `after`. A character that is cut by the end of what is there so far comes with the next call.
+   * @param wholeLines nothing but whole lines, so that no choice of offsets shows a part of one; of a line that is longer than an
+   *   answer nothing is shown
+   */
+  output(processId: string, after: number, wholeLines: boolean): ProcessOutput {
     const background = this.#get(processId)
-    const from = Math.min(Math.max(after, background.start), background.end)
-    let bytes = Buffer.concat(background.chunks).subarray(from - background.start, from - background.start + ANSWER_BYTES)
-    const atEnd = from + bytes.length === background.end
-    if (!atEnd || background.info.state === 'running') bytes = bytes.subarray(0, bytes.length - incompleteTail(bytes))
+    const { start, end, info } = background
+    const kept = Buffer.concat(background.chunks)
+    let from = Math.min(Math.max(after, start), end)
+    if (wholeLines) from = start + lineStart(kept, from - start, start === 0, info.state === 'exited')
+    let bytes = kept.subarray(from - start, from - start + ANSWER_BYTES)
+    const more = from + bytes.length < end || info.state === 'running'
+    let skipped = 0
+    if (more && wholeLines) {
+      const whole = bytes.lastIndexOf(0x0a) + 1
+      if (whole === 0 && bytes.length === ANSWER_BYTES) skipped = bytes.length
+      bytes = bytes.subarray(0, whole)
+    } else if (more) bytes = bytes.subarray(0, bytes.length - incompleteTail(bytes))
     return {
       text: bytes.toString('utf8'),
-      next: from + bytes.length,
-      dropped_bytes: Math.max(0, from - after),
-      state: background.info.state,
+      next: from + bytes.length + skipped,
+      dropped_bytes: Math.max(0, from - after) + skipped,
+      state: info.state,
     }
   }
 
@@ -171,6 +183,14 @@ export class BackgroundProcesses {
       this.#starting.delete(oldest.requestId)
     }
   }
+}
+
+/** Where the first line begins at or after `from`. In a line of which no end came yet: `from`, or the end when none will come. */
+function lineStart(kept: Buffer, from: number, complete: boolean, ended: boolean): number {
+  if (from === 0 ? complete : kept[from - 1] === 0x0a) return from
+  const end = kept.indexOf(0x0a, from)
+  if (end !== -1) return end + 1
+  return ended ? kept.length : from
 }
 
 function notStarted(error: unknown): HostFailure {

@@ -2,6 +2,7 @@ import type { Fields } from './fields.ts'
 import { listDirectory } from './files/list-directory.ts'
 import { copyFile, moveFile, removeFile } from './files/move-file.ts'
 import { readFile, statFile } from './files/read-file.ts'
+import { keepFile, restoreFile } from './files/restore-file.ts'
 import { makeDirectory, writeFile } from './files/write-file.ts'
 import type { SessionRoot } from './session-root.ts'
 
@@ -17,4 +18,6 @@ export const FILE_CHANGES: Readonly<Record<string, FileQuery>> = {
   move: moveFile,
   copy: copyFile,
   remove: removeFile,
+  keep: keepFile,
+  restore: restoreFile,
 }

@@ -134,7 +134,11 @@ export class HostServer {
       'POST /processes': async (request) => this.#processes.start(processStart(new Fields(await readJson(request)))),
       'GET /processes': async () => ({ processes: this.#processes.list() }),
       'GET /processes/output': async (_request, _response, query) =>
-        this.#processes.output(query.id('process_id'), integerQuery(query, 'after')),
+        this.#processes.output(
+          query.id('process_id'),
+          integerQuery(query, 'after'),
+          query.optional('whole_lines', (name) => query.string(name, 5)) === 'true',
+        ),
       'POST /processes/stop': async (request) => {
         const fields = new Fields(await readJson(request))
         return this.#processes.stop(fields.id('process_id'), signalName(fields, 'signal'))

@@ -16,13 +16,13 @@
  *                                       With an id only that operation; one that was not seen yet never starts
  *   GET    /outcomes?invocation_id=     -> {outcomes: OperationOutcome[]}
  *   DELETE /outcomes?invocation_id=     -> {}                  acknowledged: host may forget
- *   POST   /files/list|stat|read|write|mkdir|move|copy|remove  FileRequest kinds below
+ *   POST   /files/list|stat|read|write|mkdir|move|copy|remove|keep|restore  FileRequest kinds below
  *   GET    /files/content?path=&roots=JSON    raw bytes, streamed (x-cloister-size)
  *   PUT    /files/content?id=&invocation_id=&path=&roots=JSON&create_parents=  raw bytes, streamed to a temporary file and renamed
  *                                       -> WriteResult. invocation_id absent: the id
  *   POST   /processes                   ProcessStart -> ProcessInfo
  *   GET    /processes                   -> {processes: ProcessInfo[]}
- *   GET    /processes/output?process_id=&after=  -> ProcessOutput
+ *   GET    /processes/output?process_id=&after=&whole_lines=  -> ProcessOutput
  *   POST   /processes/stop              {process_id, signal} -> {stopped}
  */
 
@@ -221,6 +221,20 @@ export interface RemoveRequest extends FileScope {
 }
 export interface RemoveResult {
   existed: boolean
+}
+
+/** Of `keep`, which remembers a file's content for one undo as `keep_previous` does, and of `restore`, which puts it back. */
+export interface PreviousRequest extends FileScope {
+  id: string
+  invocation_id: string
+}
+/** False: there is no file, so that nothing is there to come back. */
+export interface KeepResult {
+  kept: boolean
+}
+/** Restoring what was never kept, or was restored already, is `not_found`. */
+export interface RestoreResult {
+  sha256: string
 }
 
 export interface ProcessStart {

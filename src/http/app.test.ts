@@ -394,6 +394,9 @@ describe('invocations', () => {
       command_args: [],
       whole_repository: false,
       needs_network: false,
+      remotes: [],
+      refspecs: [],
+      needs_setting: null,
     })
     const compact = (await call('GET', `/v1/sessions/${session}/tools?detail=compact`)).json().tools[0]
     expect(Object.keys(compact)).toEqual([

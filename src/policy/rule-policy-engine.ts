@@ -7,6 +7,7 @@ import type { Decision, Denial, PolicyEngine, PolicyRequest, PolicyRule } from '
 import { callerBinding } from './rules/caller-binding.ts'
 import { commandArgs } from './rules/command-args.ts'
 import { gitRefs } from './rules/git-refs.ts'
+import { gitRemotes } from './rules/git-remotes.ts'
 import { network } from './rules/network.ts'
 import { patchPaths } from './rules/patch-paths.ts'
 import { pathScope } from './rules/path-scope.ts'
@@ -27,6 +28,7 @@ export const RULES: readonly PolicyRule[] = [
   pathScope,
   patchPaths,
   gitRefs,
+  gitRemotes,
   commandArgs,
 ]
 

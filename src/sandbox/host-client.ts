@@ -7,6 +7,7 @@ import type {
   FileEntry,
   FileScope,
   HostHealth,
+  KeepResult,
   ListRequest,
   ListResult,
   MkdirRequest,
@@ -14,6 +15,7 @@ import type {
   MoveRequest,
   MoveResult,
   OperationOutcome,
+  PreviousRequest,
   ProcessInfo,
   ProcessOutput,
   ProcessStart,
@@ -21,6 +23,7 @@ import type {
   ReadResult,
   RemoveRequest,
   RemoveResult,
+  RestoreResult,
   WriteRequest,
   WriteResult,
 } from '../host/wire.ts'
@@ -135,6 +138,14 @@ export class HostClient implements Sandbox {
     return this.#post('/files/remove', request, schemas.removeResult)
   }
 
+  keepPrevious(request: PreviousRequest): Promise<KeepResult> {
+    return this.#post('/files/keep', request, schemas.keepResult)
+  }
+
+  restorePrevious(request: PreviousRequest): Promise<RestoreResult> {
+    return this.#post('/files/restore', request, schemas.restoreResult)
+  }
+
   /** The stream fails when the file became shorter than `size_bytes` while it was read. */
   async download(request: FileScope): Promise<{ size_bytes: number; stream: NodeJS.ReadableStream }> {
     const query = { path: request.path, roots: JSON.stringify(request.roots) }
@@ -174,8 +185,8 @@ export class HostClient implements Sandbox {
       .processes
   }
 
-  processOutput(processId: string, after: number): Promise<ProcessOutput> {
-    const query = { process_id: processId, after: String(after) }
+  processOutput(processId: string, after: number, options: { whole_lines?: boolean } = {}): Promise<ProcessOutput> {
+    const query = { process_id: processId, after: String(after), ...(options.whole_lines && { whole_lines: 'true' }) }
     return this.#connection.json({ method: 'GET', path: '/processes/output', query, timeoutMs: QUICK_MS }, schemas.processOutput)
   }
 

@@ -5,6 +5,7 @@ import type {
   FileEntry,
   FileScope,
   HostHealth,
+  KeepResult,
   ListRequest,
   ListResult,
   MkdirRequest,
@@ -12,6 +13,7 @@ import type {
   MoveRequest,
   MoveResult,
   OperationOutcome,
+  PreviousRequest,
   ProcessInfo,
   ProcessOutput,
   ProcessStart,
@@ -19,6 +21,7 @@ import type {
   ReadResult,
   RemoveRequest,
   RemoveResult,
+  RestoreResult,
   WriteRequest,
   WriteResult,
 } from '../host/wire.ts'
@@ -58,6 +61,8 @@ export interface Sandbox {
   move(request: MoveRequest): Promise<MoveResult>
   copy(request: CopyRequest): Promise<MoveResult>
   remove(request: RemoveRequest): Promise<RemoveResult>
+  keepPrevious(request: PreviousRequest): Promise<KeepResult>
+  restorePrevious(request: PreviousRequest): Promise<RestoreResult>
   download(request: FileScope): Promise<{ size_bytes: number; stream: NodeJS.ReadableStream }>
   upload(
     request: FileScope & { id: string; invocation_id?: string; create_parents: boolean },
@@ -65,7 +70,7 @@ export interface Sandbox {
   ): Promise<WriteResult>
   startProcess(request: ProcessStart): Promise<ProcessInfo>
   listProcesses(): Promise<ProcessInfo[]>
-  processOutput(processId: string, after: number): Promise<ProcessOutput>
+  processOutput(processId: string, after: number, options?: { whole_lines?: boolean }): Promise<ProcessOutput>
   stopProcess(processId: string, signal: string): Promise<{ stopped: boolean }>
   /** Closes the server's connections. The sandbox lives on. */
   disconnect(): void

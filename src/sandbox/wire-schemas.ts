@@ -97,6 +97,8 @@ export const writeResult = z.object({
 export const mkdirResult = z.object({ created: z.boolean() }) satisfies z.ZodType<wire.MkdirResult>
 export const moveResult = z.object({ type: z.enum(['file', 'dir', 'symlink', 'other']) }) satisfies z.ZodType<wire.MoveResult>
 export const removeResult = z.object({ existed: z.boolean() }) satisfies z.ZodType<wire.RemoveResult>
+export const keepResult = z.object({ kept: z.boolean() }) satisfies z.ZodType<wire.KeepResult>
+export const restoreResult = z.object({ sha256 }) satisfies z.ZodType<wire.RestoreResult>
 
 export const processInfo = z.object({
   process_id: z.string().max(200),

@@ -165,6 +165,10 @@ export interface Store {
     insert(artifact: Artifact & { invocation_id: string; session_id: string }): Promise<void>
     ofInvocation(invocationId: string): Promise<Artifact[]>
     get(invocationId: string, id: string): Promise<(Artifact & { session_id: string }) | null>
+    /** Newest first, at most `limit`. */
+    ofSession(sessionId: string, limit: number): Promise<Artifact[]>
+    /** Null when it is not one of this session's. */
+    inSession(sessionId: string, id: string): Promise<Artifact | null>
   }
 
   readonly logs: {

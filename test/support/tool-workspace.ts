@@ -4,7 +4,7 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { CatalogView, PolicyView, Tool, ToolContext, ToolResult } from '../../src/catalog/define-tool.ts'
+import type { ArtifactView, CatalogView, PolicyView, Tool, ToolContext, ToolResult } from '../../src/catalog/define-tool.ts'
 import { CloisterError, ToolError } from '../../src/domain/errors.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { allowedRoots } from '../../src/domain/path.ts'
@@ -31,6 +31,9 @@ export interface CallOptions {
   timeout_seconds?: number
   catalog?: CatalogView
   policy?: PolicyView
+  artifacts?: ArtifactView
+  metadata?: Record<string, string>
+  repository?: ToolContext['session']['repository']
   /** Default: one of its own for each call. */
   invocation_id?: string
 }
@@ -41,6 +44,7 @@ export class ToolWorkspace {
   readonly code: string
   readonly driver: SandboxDriver
   readonly started: StartedSandbox
+  readonly network: 'none' | 'host'
   readonly log: string[] = []
   readonly output: string[] = []
   readonly #root: string
@@ -53,17 +57,22 @@ export class ToolWorkspace {
     volumes: VolumeDirectory,
     uid: number | null,
     started: StartedSandbox,
+    network: 'none' | 'host',
   ) {
     this.#root = root
     this.#volumes = volumes
     this.#uid = uid
     this.driver = driver
     this.started = started
+    this.network = network
     this.code = join(volumes.volume('test'), 'code')
   }
 
   /** In bubblewrap where this machine can, else as plain processes, and says why. CLOISTER_TEST_SANDBOX chooses. */
-  static async start(kind = process.env['CLOISTER_TEST_SANDBOX'] ?? 'best'): Promise<ToolWorkspace> {
+  static async start(
+    kind = process.env['CLOISTER_TEST_SANDBOX'] ?? 'best',
+    network: 'none' | 'host' = 'none',
+  ): Promise<ToolWorkspace> {
     const root = mkdtempSync(join(tmpdir(), 'ct-'))
     await chmod(root, 0o711)
     const volumes = new VolumeDirectory(join(root, 'sessions'))
@@ -77,13 +86,13 @@ export class ToolWorkspace {
       purpose: 'session' as const,
       uid,
       limits: { memory_mb: 2048, cpus: 2, pids: 512 },
-      network: 'none' as const,
+      network,
       isolation_floor: 'none' as const,
       epoch: 1,
     }
     const started = await driver.start(spec, async () => {})
     await started.sandbox.configure(secrets)
-    return new ToolWorkspace(root, driver, volumes, uid, started)
+    return new ToolWorkspace(root, driver, volumes, uid, started, network)
   }
 
   /** A path of the workspace (`../data/x` too) as a process in the sandbox names it. */
@@ -140,10 +149,17 @@ export class ToolWorkspace {
     })
     return {
       invocation_id,
-      session: { id: 'test', allowed_paths, network: options.network ?? 'none' },
+      session: {
+        id: 'test',
+        allowed_paths,
+        network: options.network ?? this.network,
+        metadata: options.metadata ?? {},
+        repository: options.repository ?? null,
+      },
       principal: { tenant_id: 'default', actor_id: 'alice', roles: ['developer'] },
       sandbox,
       catalog: options.catalog ?? { list: () => [], get: () => null },
+      artifacts: options.artifacts ?? { list: async () => [], read: async () => null },
       policy: options.policy ?? { check: () => Promise.reject(new Error('this test has no policy')) },
       signal,
       log: (message) => void this.log.push(message),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { closeSync, constants, mkdirSync, openSync, type Stats, unlinkSync } from 'node:fs'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, type Stats, unlinkSync } from 'node:fs'
 import { errnoOf, HostFailure } from '../host-failure.ts'
-import { attempt, entryPath, openPlace, type Place, type RealScope } from '../safe-path.ts'
+import { attempt, entryPath, lstatPlace, openPlace, type Place, type RealScope } from '../safe-path.ts'
 import type { SessionRoot } from '../session-root.ts'
 import { digestOf, TemporaryFile } from './atomic-file.ts'
 
@@ -34,6 +34,42 @@ export function keepPrevious(root: SessionRoot, scope: RealScope, place: Place, 
     } finally {
       copy.discard()
       closeSync(source)
+    }
+  } finally {
+    closeSync(kept.directory)
+  }
+}
+
+/** What was kept of an earlier file of this name is no previous content of what comes now. */
+export function forgetPrevious(root: SessionRoot, asked: string): void {
+  const kept = openUndo(root, undoName(asked))
+  try {
+    removeIfThere(kept)
+  } finally {
+    closeSync(kept.directory)
+  }
+}
+
+/**
+ * Hands what was kept of a path, with its mode, to `put`, and forgets it after. What lies in `/session/.undo` may have been
+ * planted by what runs in the sandbox: it is trusted no more than the file itself.
+ * @throws HostFailure not_found
+ */
+export function takePrevious<T>(root: SessionRoot, asked: string, put: (content: number, mode: number) => T): T {
+  const kept = openUndo(root, undoName(asked))
+  try {
+    const stats = lstatPlace(kept)
+    if (!stats?.isFile()) throw new HostFailure('not_found', `there is no previous content of ${JSON.stringify(asked)}`)
+    const content = attempt(asked, () =>
+      openSync(entryPath(kept.directory, kept.name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+    )
+    try {
+      if (!fstatSync(content).isFile()) throw new HostFailure('changed', `${JSON.stringify(asked)}: its previous content changed`)
+      const result = put(content, stats.mode & 0o777)
+      removeIfThere(kept)
+      return result
+    } finally {
+      closeSync(content)
     }
   } finally {
     closeSync(kept.directory)

@@ -95,6 +95,51 @@ export function fileCases(at: () => Harness): void {
       expect(await at().sh(`ls ${kept} 2>/dev/null || echo none`)).toBe('none\n')
     })
 
+    it('gives the previous content back, once', async () => {
+      const previous = (path: string) => at().change(path)
+      const keepPrevious = (path: string) => at().sandbox.keepPrevious(previous(path))
+      const restorePrevious = (path: string) => at().sandbox.restorePrevious(previous(path))
+      await write('back/f', 'first')
+      await at().sh('chmod 755 back/f')
+      await write('back/f', 'second', { keep_previous: true })
+      const again = previous('/session/code/back/f')
+      expect(await at().sandbox.restorePrevious(again)).toEqual({ sha256: sha('first') })
+      await write('back/f', 'third')
+      // The same operation again has no second effect; another one finds nothing.
+      expect(await at().sandbox.restorePrevious(again)).toEqual({ sha256: sha('first') })
+      expect(await at().read('back/f')).toBe('third')
+      await refused(restorePrevious('/session/code/back/f'), 'not_found')
+
+      expect(await keepPrevious('/session/code/back/f')).toEqual({ kept: true })
+      await at().sh('rm -r back')
+      expect(await restorePrevious('/session/code/back/f')).toEqual({ sha256: sha('third') })
+      expect(await at().sh('cat back/f; stat -c " %a" back/f')).toBe('third 755\n')
+
+      // What was kept of a file is forgotten with it.
+      await keepPrevious('/session/code/back/f')
+      await at().sh('rm -r back')
+      expect(await keepPrevious('/session/code/back/f')).toEqual({ kept: false })
+      await refused(restorePrevious('/session/code/back/f'), 'not_found')
+    })
+
+    it('gives nothing back that was planted as a link, and nothing outside', async () => {
+      const previous = (path: string) => at().change(path)
+      await write('planted/f', 'mine')
+      const kept = `../.undo/${sha('/session/code/planted/f')}`
+      await at().sh(`mkdir -p ../.undo && ln -sf /etc/hostname ${kept}`)
+      await refused(at().sandbox.restorePrevious(previous('/session/code/planted/f')), 'not_found')
+      await at().sh(`rm ${kept} && mkdir ${kept}`)
+      await refused(at().sandbox.restorePrevious(previous('/session/code/planted/f')), 'not_found')
+      await at().sh(`rmdir ${kept} && mkfifo ${kept}`)
+      await refused(at().sandbox.restorePrevious(previous('/session/code/planted/f')), 'not_found')
+      await at().sh(`rm ${kept}; ln -s ../data out; echo x > ${kept}`)
+      expect(await at().read('planted/f')).toBe('mine')
+      for (const path of ['/session/secrets/x', '/session/code/../.undo/x', '/session/code/.git/config'])
+        await refused(at().sandbox.restorePrevious(previous(path)), 'path_denied')
+      await refused(at().sandbox.keepPrevious(previous('/session/code/.git/config')), 'path_denied')
+      await refused(at().sandbox.restorePrevious({ ...previous('/session/code/out/x'), roots: ['/session/code'] }), 'path_denied')
+    })
+
     it('lists in bytewise order, to its limit, without following links', async () => {
       await at().sh('mkdir -p list/a list/.git && touch list/a/x list/a-b list/a.c list/.git/config && ln -s / list/link')
       const list = (more: object) =>

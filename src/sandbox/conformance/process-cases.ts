@@ -79,6 +79,36 @@ export function processCases(at: () => Harness): void {
       await at().sandbox.stopProcess(started.process_id, 'KILL')
     })
 
+    it('give nothing but whole lines to who asks for them, wherever they begin', async () => {
+      const started = await start(['bash', '-c', `printf 'one\\nsecret\\nlast'; sleep 0.5; printf ' line\\nno end'`])
+      const read = (after: number) => at().sandbox.processOutput(started.process_id, after, { whole_lines: true })
+      const first = await eventually(
+        () => read(0),
+        ({ text }) => text.includes('secret'),
+      )
+      expect(first.text.endsWith('\n')).toBe(true)
+      await eventually(
+        () => info(started.process_id),
+        (found) => found?.state === 'exited',
+      )
+      expect(await read(0)).toMatchObject({ text: 'one\nsecret\nlast line\nno end', next: 27 })
+      expect(await read(6)).toMatchObject({ text: 'last line\nno end', dropped_bytes: 5 })
+      expect(await read(11)).toMatchObject({ text: 'last line\nno end', dropped_bytes: 0 })
+      expect(await read(25)).toMatchObject({ text: '', next: 27 })
+      const long = await start(['bash', '-c', `head -c 300000 /dev/zero | tr '\\0' x; echo; echo after; sleep 30`])
+      const skipped = await eventually(
+        () => at().sandbox.processOutput(long.process_id, 0, { whole_lines: true }),
+        ({ next }) => next > 0,
+      )
+      expect(skipped).toMatchObject({ text: '', dropped_bytes: skipped.next })
+      const rest = await eventually(
+        () => at().sandbox.processOutput(long.process_id, skipped.next, { whole_lines: true }),
+        ({ text }) => text !== '',
+      )
+      expect(rest.text).toBe('after\n')
+      await at().sandbox.stopProcess(long.process_id, 'KILL')
+    })
+
     it('are refused when they cannot be', async () => {
       await refused(start(['no-such-program']), 'not_found')
       await refused(start([]), 'invalid_argument')

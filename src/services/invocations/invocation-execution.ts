@@ -5,6 +5,7 @@ import { allowedRoots } from '../../domain/path.ts'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { SandboxLost } from '../../sandbox/sandbox-errors.ts'
 import type { Store } from '../../store/store.ts'
+import { artifactView } from './artifact-view.ts'
 import { about, type GateCall, type Outcome } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import type { InvocationEnding } from './invocation-ending.ts'
@@ -73,6 +74,7 @@ export class InvocationExecution {
           log,
           catalog: this.#policy.catalogView(session),
           policy: this.#policy.policyView(call.caller, session, call.redactor),
+          artifacts: artifactView(this.#deps, session.id),
           resumed,
           onSandbox: async (generation, deadline) => {
             call.stored = { ...call.stored, generation, deadline: new Date(deadline).toISOString() }

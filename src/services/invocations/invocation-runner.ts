@@ -1,5 +1,13 @@
 import type { Logger } from 'pino'
-import type { CatalogView, PolicyView, Tool, ToolContext, ToolResult, ToolSandbox } from '../../catalog/define-tool.ts'
+import type {
+  ArtifactView,
+  CatalogView,
+  PolicyView,
+  Tool,
+  ToolContext,
+  ToolResult,
+  ToolSandbox,
+} from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { allowedRoots } from '../../domain/path.ts'
 import type { Session } from '../../domain/session.ts'
@@ -41,6 +49,7 @@ export interface Run {
   log: InvocationLog
   catalog: CatalogView
   policy: PolicyView
+  artifacts: ArtifactView
   /** After a restart: where it ran, and the deadline that it had (ms since the epoch). */
   resumed: { sandbox: Sandbox; generation: number; deadline: number } | null
   /** Awaited before the first operation in a sandbox. `deadline` in ms since the epoch. */
@@ -125,11 +134,18 @@ export class InvocationRunner {
       const lazy = new LazyToolSandbox(async () => (await connect()).toolSandbox)
       const context: ToolContext = {
         invocation_id: run.invocationId,
-        session: { id: session.id, allowed_paths: session.allowed_paths, network: session.network },
+        session: {
+          id: session.id,
+          allowed_paths: session.allowed_paths,
+          network: session.network,
+          metadata: session.metadata,
+          repository: session.repo_url === null ? null : { url: session.repo_url, auth_secret: session.repo_auth_secret },
+        },
         principal: session.principal,
         sandbox: lazy,
         catalog: run.catalog,
         policy: run.policy,
+        artifacts: run.artifacts,
         signal,
         log: (message) => run.log.say(message),
       }

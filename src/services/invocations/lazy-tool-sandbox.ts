@@ -44,4 +44,28 @@ export class LazyToolSandbox implements ToolSandbox {
   async remove(...args: Parameters<ToolSandbox['remove']>) {
     return (await this.#connect()).remove(...args)
   }
+
+  async keepPrevious(...args: Parameters<ToolSandbox['keepPrevious']>) {
+    return (await this.#connect()).keepPrevious(...args)
+  }
+
+  async restorePrevious(...args: Parameters<ToolSandbox['restorePrevious']>) {
+    return (await this.#connect()).restorePrevious(...args)
+  }
+
+  async startProcess(...args: Parameters<ToolSandbox['startProcess']>) {
+    return (await this.#connect()).startProcess(...args)
+  }
+
+  async listProcesses(...args: Parameters<ToolSandbox['listProcesses']>) {
+    return (await this.#connect()).listProcesses(...args)
+  }
+
+  async processOutput(...args: Parameters<ToolSandbox['processOutput']>) {
+    return (await this.#connect()).processOutput(...args)
+  }
+
+  async stopProcess(...args: Parameters<ToolSandbox['stopProcess']>) {
+    return (await this.#connect()).stopProcess(...args)
+  }
 }

@@ -126,7 +126,13 @@ describe('operations', () => {
     await sandbox.stat('c')
     await sandbox.list('.', { recursive: false, max_entries: 10, skip_git: true })
     await sandbox.remove('c', { recursive: false })
-    const kinds = ['write', 'exec', 'exec', 'mkdir', 'copy', 'move', 'remove']
+    await sandbox.keepPrevious('a')
+    await sandbox.restorePrevious('a')
+    const { process_id } = await sandbox.startProcess(['sleep', '30'])
+    await sandbox.listProcesses()
+    await sandbox.processOutput(process_id, 0)
+    await sandbox.stopProcess(process_id, 'SIGKILL')
+    const kinds = ['write', 'exec', 'exec', 'mkdir', 'copy', 'move', 'remove', 'keep', 'restore', 'process']
     expect(seen).toEqual(kinds.map((kind, index) => `${invocationId}/${index + 1} ${kind}`))
   })
 

@@ -6,6 +6,8 @@ import type { ExecRequest, FileScope, HostErrorCode } from '../../host/wire.ts'
 import type { ExecResult, Sandbox } from '../../sandbox/sandbox.ts'
 import { HostError, SandboxLost } from '../../sandbox/sandbox-errors.ts'
 
+export type OperationKind = 'exec' | 'write' | 'mkdir' | 'move' | 'copy' | 'remove' | 'keep' | 'restore' | 'process'
+
 export interface ToolSandboxOptions {
   sandbox: Sandbox
   invocationId: string
@@ -20,7 +22,7 @@ export interface ToolSandboxOptions {
   /** What commands print, as it comes (not of those that are `quiet`). */
   onOutput: (channel: 'stdout' | 'stderr', chunk: Buffer) => void
   /** Before each operation that has an effect, with its id. */
-  onOperation?: (id: string, kind: 'exec' | 'write' | 'mkdir' | 'move' | 'copy' | 'remove') => void
+  onOperation?: (id: string, kind: OperationKind) => void
   /** Milliseconds since the epoch. */
   now?: () => number
 }
@@ -155,14 +157,45 @@ class GuardedSandbox implements ToolSandbox {
     return await this.#reach(() => this.#options.sandbox.remove({ ...scope, ...this.#named('remove'), ...options }))
   }
 
-  #operation(kind: Parameters<NonNullable<ToolSandboxOptions['onOperation']>>[1]): string {
+  async keepPrevious(path: string) {
+    const scope = this.#scope(path)
+    return await this.#reach(() => this.#options.sandbox.keepPrevious({ ...scope, ...this.#named('keep') }))
+  }
+
+  async restorePrevious(path: string) {
+    const scope = this.#scope(path)
+    return await this.#reach(() => this.#options.sandbox.restorePrevious({ ...scope, ...this.#named('restore') }))
+  }
+
+  async startProcess(argv: string[], options: { cwd?: string } = {}) {
+    const cwd = options.cwd === undefined ? WORKSPACE : this.#absolute(options.cwd)
+    this.#timeLeft()
+    return await this.#reach(() => this.#options.sandbox.startProcess({ ...this.#named('process'), argv, cwd }))
+  }
+
+  async listProcesses() {
+    this.#timeLeft()
+    return await this.#reach(() => this.#options.sandbox.listProcesses())
+  }
+
+  async processOutput(processId: string, after: number) {
+    this.#timeLeft()
+    return await this.#reach(() => this.#options.sandbox.processOutput(processId, after, { whole_lines: true }))
+  }
+
+  async stopProcess(processId: string, signal: NodeJS.Signals) {
+    this.#timeLeft()
+    return await this.#reach(() => this.#options.sandbox.stopProcess(processId, signal))
+  }
+
+  #operation(kind: OperationKind): string {
     this.#operations++
     const id = `${this.#options.invocationId}/${this.#operations}`
     this.#options.onOperation?.(id, kind)
     return id
   }
 
-  #named(kind: Parameters<NonNullable<ToolSandboxOptions['onOperation']>>[1]) {
+  #named(kind: OperationKind) {
     return { id: this.#operation(kind), invocation_id: this.#options.invocationId }
   }
 

@@ -30,5 +30,25 @@ export function artifacts(db: Kysely<Database>): Store['artifacts'] {
         .executeTakeFirst()
       return row ?? null
     },
+
+    async ofSession(sessionId, limit) {
+      return db
+        .selectFrom('artifacts')
+        .select(COLUMNS)
+        .where('session_id', '=', sessionId)
+        .orderBy('id', 'desc')
+        .limit(limit)
+        .execute()
+    },
+
+    async inSession(sessionId, id) {
+      const row = await db
+        .selectFrom('artifacts')
+        .select(COLUMNS)
+        .where('session_id', '=', sessionId)
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row ?? null
+    },
   }
 }

@@ -360,7 +360,7 @@ describe('approvals', () => {
   })
 })
 
-test('artifacts are found by their invocation only', async () => {
+test('artifacts are found by their invocation and by their session only', async () => {
   const { id } = await stored()
   const artifact = {
     id: newId('art'),
@@ -374,6 +374,14 @@ test('artifacts are found by their invocation only', async () => {
   expect(await store.artifacts.ofInvocation('inv_1')).toEqual([artifact])
   expect(await store.artifacts.get('inv_1', artifact.id)).toEqual({ ...artifact, session_id: id })
   expect(await store.artifacts.get('inv_2', artifact.id)).toBeNull()
+  const later = { ...artifact, id: newId('art', Date.now() + 1000), name: 'b.txt' }
+  await store.artifacts.insert({ ...later, invocation_id: 'inv_3', session_id: id })
+  const other = await stored()
+  await store.artifacts.insert({ ...artifact, id: newId('art'), invocation_id: 'inv_4', session_id: other.id })
+  expect(await store.artifacts.ofSession(id, 10)).toEqual([later, artifact])
+  expect(await store.artifacts.ofSession(id, 1)).toEqual([later])
+  expect(await store.artifacts.inSession(id, artifact.id)).toEqual(artifact)
+  expect(await store.artifacts.inSession(other.id, artifact.id)).toBeNull()
   await expect(store.artifacts.insert({ ...artifact, invocation_id: 'inv_2', session_id: id })).rejects.toMatchObject({
     code: 'conflict',
   })
