@@ -28,6 +28,13 @@ it.each([
   [{ CLOISTER_UID_RANGE: '0-10' }, 'CLOISTER_UID_RANGE="0-10"'],
   [{ CLOISTER_SANDBOX: 'docker' }, 'CLOISTER_SANDBOX="docker"'],
   [{ CLOISTER_AUTH: 'payload', HOST: '0.0.0.0' }, 'only with HOST on loopback'],
+  [{ VALKEY_ADDR: 'somewhere' }, 'VALKEY_ADDR="somewhere": HOST:PORT'],
+  [{ VALKEY_ADDR: 'host:70000' }, 'VALKEY_ADDR="host:70000": a port from 1 to 65535'],
+  [{ VALKEY_ADDR: '::1:6379' }, 'an IPv6 address in brackets'],
+  [{ VALKEY_PORT: '0' }, 'VALKEY_PORT="0"'],
+  [{ VALKEY_DB: '-1' }, 'VALKEY_DB="-1"'],
+  [{ INVOCATION_STORE_KEY_PREFIX: 'a b' }, 'INVOCATION_STORE_KEY_PREFIX="a b"'],
+  [{ INVOCATION_STORE_TTL_SECONDS: '0' }, 'INVOCATION_STORE_TTL_SECONDS="0"'],
   [{ CLOISTER_AUTH: 'trusted_headers' }, 'needs WORKSPACE_AUTH_SHARED_TOKEN'],
 ])('%j stops the start with one line', (variables, expected) => {
   expect(() => loadConfig({ ...HOME, ...variables })).toThrow(ConfigError)
@@ -49,4 +56,11 @@ it.each([
   ['127.0.0.1.example.org', false],
 ])('%s is loopback: %s', (host, expected) => {
   expect(isLoopback(host)).toBe(expected)
+})
+
+it.each([
+  ['cache.internal:6380', { host: 'cache.internal', port: 6380 }],
+  ['[::1]:6379', { host: '::1', port: 6379 }],
+])('VALKEY_ADDR=%s', (text, expected) => {
+  expect(loadConfig({ ...HOME, VALKEY_ADDR: text }).VALKEY_ADDR).toEqual(expected)
 })

@@ -15,6 +15,14 @@ const list = (separator: string | RegExp) =>
       .filter((item) => item !== ''),
   )
 const flag = z.enum(['0', '1', 'true', 'false']).transform((text) => text === '1' || text === 'true')
+const address = z
+  .string()
+  .refine((text) => /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):[1-9]\d{0,4}$/.test(text), 'HOST:PORT, an IPv6 address in brackets')
+  .transform((text) => {
+    const colon = text.lastIndexOf(':')
+    return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
+  })
+  .refine(({ port }) => port <= 65535, 'a port from 1 to 65535')
 const absolutePath = z
   .string()
   .refine(isAbsolute, 'an absolute path')
@@ -83,8 +91,23 @@ export const VARIABLES = {
   CLOISTER_SCRIPTS: absolutePath.optional().describe('Folder of scripts for the `scripted` provider.'),
   ANTHROPIC_API_KEY: z.string().min(1).optional().describe('Key of the Anthropic API.'),
   ANTHROPIC_BASE_URL: z.url().optional().describe('Another endpoint that speaks the Anthropic API.'),
-  INVOCATION_STORE_BACKEND: z.enum(['sql', 'memory']).default('sql').describe('Where finished invocation records are kept.'),
-  INVOCATION_STORE_TTL_SECONDS: count(1).default(86_400).describe('How long the `memory` backend keeps a record, in seconds.'),
+  INVOCATION_STORE_BACKEND: z
+    .enum(['sql', 'memory', 'valkey'])
+    .default('sql')
+    .describe('Where finished invocation records are kept. `valkey`: Valkey, or Redis from 6.2.'),
+  INVOCATION_STORE_TTL_SECONDS: count(1)
+    .default(86_400)
+    .describe('How long the backends `memory` and `valkey` keep a record, in seconds.'),
+  INVOCATION_STORE_KEY_PREFIX: z
+    .string()
+    .regex(/^[\w:.-]{1,128}$/, '1 to 128 letters, digits and _ : . -')
+    .default('workspace:invocation')
+    .describe('What every key of the `valkey` backend begins with.'),
+  VALKEY_ADDR: address.optional().describe('HOST:PORT of the Valkey server, instead of VALKEY_HOST and VALKEY_PORT.'),
+  VALKEY_HOST: z.string().min(1).default('127.0.0.1').describe('Where the Valkey server is.'),
+  VALKEY_PORT: z.coerce.number().int().min(1).max(65535).default(6379).describe('Its TCP port.'),
+  VALKEY_DB: count(0).default(0).describe('Number of its logical database.'),
+  VALKEY_PASSWORD: z.string().min(1).optional().describe('Its password. Absent: it asks for none.'),
   WORKSPACE_RATE_LIMIT_PER_MINUTE: count(0).default(600).describe('Invocations per session and minute. 0: no limit.'),
   WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL: count(0)
     .default(1200)
@@ -123,6 +146,7 @@ const SECRET_VARIABLES = new Set([
   'CLOISTER_JWT_SECRET',
   'WORKSPACE_AUTH_SHARED_TOKEN',
   'ANTHROPIC_API_KEY',
+  'VALKEY_PASSWORD',
 ])
 
 /**

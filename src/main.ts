@@ -30,8 +30,11 @@ import { SessionService } from './services/sessions/session-service.ts'
 import { TurnService } from './services/turns/turn-service.ts'
 import { MemoryInvocationStore } from './store/invocation-store/memory/memory-invocation-store.ts'
 import { SqlInvocationStore } from './store/invocation-store/sql/sql-invocation-store.ts'
+import { ValkeyInvocationStore } from './store/invocation-store/valkey/valkey-invocation-store.ts'
 import { takeServerLock } from './store/server-lock.ts'
 import { openSqliteStore } from './store/sql/open-sqlite-store.ts'
+import type { SqlStore } from './store/sql/sql-store.ts'
+import type { InvocationStore } from './store/store.ts'
 
 /** The composition root: it alone constructs concrete stores, drivers and providers. */
 
@@ -88,10 +91,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     logger.warn('CLOISTER_SANDBOX=process: sessions are not isolated from this machine. For development only.')
 
   const store = await openSqliteStore(join(config.CLOISTER_HOME, 'cloister.db'))
-  const invocationStore =
-    config.INVOCATION_STORE_BACKEND === 'memory'
-      ? new MemoryInvocationStore({ ttlSeconds: config.INVOCATION_STORE_TTL_SECONDS })
-      : new SqlInvocationStore(store)
+  const invocationStore = await makeInvocationStore(config, store)
   const artifacts = new LocalArtifactStore(config.ARTIFACT_ROOT)
   const eventLog = new EventLog(store, clock)
   const catalog = await loadCatalog()
@@ -204,7 +204,11 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     auth,
     eventLog,
     config,
-    readiness: { store: () => store.ping(), sandbox: () => requireUsable(driver) },
+    readiness: {
+      store: () => store.ping(),
+      invocation_store: () => invocationStore.ping(),
+      sandbox: () => requireUsable(driver),
+    },
     countSessions: () => store.sessions.countByState(),
     metrics: new Registry(),
     logger,
@@ -227,6 +231,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
       // Together: a request that waits for a long call is answered once the call is left to the next server.
       await Promise.all([app.close(), turns.stop().then(() => invocations.stop())])
       await sandboxes.disconnect()
+      await invocationStore.close()
       await store.close()
       lock.release()
     },
@@ -250,6 +255,20 @@ function makeDriver(config: Config): SandboxDriver {
     binds: config.CLOISTER_SANDBOX_BINDS,
     rootfs: config.CLOISTER_SANDBOX_ROOTFS ?? null,
     ownDirectories: [config.ARTIFACT_ROOT],
+  })
+}
+
+async function makeInvocationStore(config: Config, store: SqlStore): Promise<InvocationStore> {
+  const ttlSeconds = config.INVOCATION_STORE_TTL_SECONDS
+  if (config.INVOCATION_STORE_BACKEND === 'sql') return new SqlInvocationStore(store)
+  if (config.INVOCATION_STORE_BACKEND === 'memory') return new MemoryInvocationStore({ ttlSeconds })
+  const { VALKEY_ADDR, VALKEY_HOST, VALKEY_PORT, VALKEY_DB, VALKEY_PASSWORD, INVOCATION_STORE_KEY_PREFIX } = config
+  return ValkeyInvocationStore.open({
+    ...(VALKEY_ADDR ?? { host: VALKEY_HOST, port: VALKEY_PORT }),
+    db: VALKEY_DB,
+    password: VALKEY_PASSWORD,
+    keyPrefix: INVOCATION_STORE_KEY_PREFIX,
+    ttlSeconds,
   })
 }
 

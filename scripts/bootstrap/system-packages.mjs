@@ -19,6 +19,7 @@ const GROUPS = {
     'libc6-dev': '/usr/include/stdio.h',
     make: '/usr/bin/make',
     tmux: '/usr/bin/tmux',
+    'redis-server': '/usr/bin/redis-server',
     curl: '/usr/bin/curl',
     procps: '/usr/bin/ps',
     'util-linux': '/usr/bin/setpriv',

@@ -267,4 +267,6 @@ export interface InvocationStore {
   list(sessionId: string, filter: { tool?: string; status?: InvocationStatus }, page: PageRequest): Promise<Page<Invocation>>
   deleteSession(sessionId: string): Promise<void>
   ping(): Promise<void>
+  /** Lets go of what is its own; the `sql` backend has nothing of its own. */
+  close(): Promise<void>
 }

@@ -1,11 +1,20 @@
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type RedisServer, startRedisServer } from '../../../test/support/redis-server.ts'
+import { newId } from '../../domain/ids.ts'
 import type { Invocation } from '../../domain/invocation.ts'
 import { openSqliteStore } from '../sql/open-sqlite-store.ts'
 import { at, invocation, scratch } from '../sql/records.fixture.ts'
 import type { InvocationStore } from '../store.ts'
 import { MemoryInvocationStore } from './memory/memory-invocation-store.ts'
 import { SqlInvocationStore } from './sql/sql-invocation-store.ts'
+import { ValkeyInvocationStore } from './valkey/valkey-invocation-store.ts'
+
+let redis: RedisServer
+beforeAll(async () => {
+  redis = await startRedisServer()
+})
+afterAll(() => redis.stop())
 
 /** What every backend must do. A new one is one line here. */
 const BACKENDS: Record<string, () => Promise<InvocationStore>> = {
@@ -15,6 +24,12 @@ const BACKENDS: Record<string, () => Promise<InvocationStore>> = {
     return new SqlInvocationStore(store)
   },
   memory: async () => new MemoryInvocationStore({ ttlSeconds: 3600 }),
+  valkey: async () => {
+    const options = { host: '127.0.0.1', port: redis.port, db: 1, keyPrefix: newId('ses'), ttlSeconds: 3600 }
+    const store = await ValkeyInvocationStore.open(options)
+    onTestFinished(() => store.close())
+    return store
+  },
 }
 
 for (const [kind, make] of Object.entries(BACKENDS)) {

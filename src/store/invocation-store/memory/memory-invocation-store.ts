@@ -91,6 +91,8 @@ export class MemoryInvocationStore implements InvocationStore {
 
   async ping(): Promise<void> {}
 
+  async close(): Promise<void> {}
+
   #now(): number {
     return this.#clock().getTime()
   }

@@ -71,6 +71,8 @@ export class SqlInvocationStore implements InvocationStore {
   async ping(): Promise<void> {
     await this.#store.executor().selectFrom('invocations').select('id').limit(1).execute()
   }
+
+  async close(): Promise<void> {}
 }
 
 function toInvocation(row: { id: string; record: string }): Invocation {
