@@ -15,7 +15,7 @@ describe.each(tools)('%s', (name, tool) => {
   const fields = Object.keys((metadata.input_schema['properties'] ?? {}) as object)
 
   it('is named after its file, and found by its name', () => {
-    expect(name).toMatch(/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/)
+    expect(name).toMatch(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/)
     expect(metadata.family).toBe(name.split('.')[0])
     expect(metadata.observability).toEqual({ trace_name: 'workspace.tools', span_name: name })
     expect(catalog.get(name)).toBe(tool)
@@ -133,10 +133,15 @@ export default defineTool({ name: '${name}', description: 'x', input: z.object({
     plant('fam/two_words.ts', tool('fam.two_words'))
     plant('fam/shared-module.ts', 'throw new Error("loaded")\n')
     plant('fam/one.test.ts', 'throw new Error("loaded")\n')
+    plant('fam/two_words.test.ts', 'throw new Error("loaded")\n')
+    plant('fam/one.sample.ts', 'throw new Error("loaded")\n')
+    plant('fam/sub.three.ts', tool('fam.sub.three'))
     plant('fam/README.md', '')
+    mkdirSync(join(folder, 'fam/parts'))
+    plant('fam/parts/four.ts', 'throw new Error("loaded")\n')
     plant('module.ts', 'throw new Error("loaded")\n')
     const names = (await loadCatalog(folder)).list().map((each) => each.metadata.name)
-    expect(names).toEqual(['fam.one', 'fam.two_words'])
+    expect(names).toEqual(['fam.one', 'fam.sub.three', 'fam.two_words'])
   })
 
   it.each([

@@ -7,10 +7,12 @@ import type { Tool } from './define-tool.ts'
 const TOOLS = fileURLToPath(new URL('../tools', import.meta.url))
 
 /**
- * A file whose name is lower-case words joined by underscores is a tool (`apply_patch.ts`); whatever has a hyphen or a second
- * dot beside it is not: modules that a family's tools share (`git-command.ts`), tests, fixtures.
+ * A file whose name is lower-case words joined by underscores is a tool (`apply_patch.ts`), also with dots between them where the
+ * tool's name has them (`go/mod.tidy.ts` is `go.mod.tidy`); whatever has a hyphen, and what stands beside a tool (`tidy.test.ts`),
+ * is not. Folders below a family hold no tools.
  */
-const TOOL_FILE = /^[a-z][a-z0-9_]*\.ts$/
+const TOOL_FILE = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.ts$/
+const BESIDE_A_TOOL = /\.(?:test|conformance|sample|fixture|d)\.ts$/
 const FAMILY = /^[a-z][a-z0-9_]*$/
 
 /**
@@ -22,7 +24,7 @@ export async function loadCatalog(folder: string = TOOLS): Promise<Catalog> {
   for (const family of await readdir(folder, { withFileTypes: true })) {
     if (!family.isDirectory() || !FAMILY.test(family.name)) continue
     for (const file of await readdir(join(folder, family.name))) {
-      if (TOOL_FILE.test(file)) tools.push(await loadTool(folder, family.name, file))
+      if (TOOL_FILE.test(file) && !BESIDE_A_TOOL.test(file)) tools.push(await loadTool(folder, family.name, file))
     }
   }
   return makeCatalog(tools)
