@@ -255,6 +255,8 @@ export interface OpenInvocation {
     request_approval?: boolean
     /** False: it cannot be run again from its args (an upload's body is gone, the system's own steps begin anew). */
     resumable?: boolean
+    /** How it ended, when the store of finished records was away then: it is put there as soon as that store is back. */
+    finished?: Invocation
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ToolResult } from '../../catalog/define-tool.ts'
-import { ToolError } from '../../domain/errors.ts'
+import { CloisterError, ToolError } from '../../domain/errors.ts'
 import { type Artifact, type Invocation, InvocationRefused } from '../../domain/invocation.ts'
 import { SYSTEM } from '../../domain/principal.ts'
 import { makeRedactor } from '../../domain/redaction.ts'
@@ -18,6 +18,21 @@ import type { OpenCalls } from './open-calls.ts'
 
 const WHOLE_OUTPUT = { name: 'output.json', content_type: 'application/json' }
 const WHOLE_LOG = { name: 'log.txt', content_type: 'text/plain; charset=utf-8' }
+
+/**
+ * The call is over, and the store of finished records is away. How it ended lies in the open row, so nothing is to be done again:
+ * `resume` finishes the record once the store is back.
+ */
+export class NotRecorded extends CloisterError {
+  constructor(invocationId: string, cause: unknown) {
+    super(
+      'store_unavailable',
+      'the call is over, and its record cannot be stored now: it will be, so ask for this invocation later instead of calling again',
+      { details: { invocation_id: invocationId }, cause },
+    )
+    this.name = 'NotRecorded'
+  }
+}
 
 interface Ran {
   failure: Failure | null
@@ -80,7 +95,7 @@ export class InvocationEnding {
   /** Ends an invocation that nobody works on; a pending approval is void then. */
   async endRow(open: OpenInvocation, why: ToolError): Promise<void> {
     const { record } = open
-    const { eventLog, invocationStore, clock } = this.#deps
+    const { clock } = this.#deps
     // The reason is our own text, and the secrets may be gone with the session.
     const failure = failureOf(why, makeRedactor({}), false)
     const at = clock().toISOString()
@@ -93,33 +108,28 @@ export class InvocationEnding {
       duration_ms: 0,
     }
     await this.#kill(open)
-    const done = await eventLog.transaction(async (tx, emit) => {
+    const done = await this.#record(final, open.call, async (tx, emit) => {
       if (!(await tx.openInvocations.get(record.id))) return false
-      const approval = await tx.approvals.ofInvocation(record.id)
-      const from = approval?.status
-      if (approval && (from === 'pending' || from === 'approved')) {
-        const decision = { status: 'revoked', decided_by: SYSTEM.id, reason: why.message, decided_at: at } as const
-        if (await tx.approvals.decide(approval.id, from, decision))
-          await emit(record.session_id, 'approval.decided', SYSTEM, {
-            ...about(record),
-            approval_id: approval.id,
-            status: 'revoked',
-            reason: why.message,
-          })
-      }
-      await invocationStore.put(final)
+      await voidApproval(tx, emit, final, 'revoked', why.message)
       await this.#closeRow(tx, emit, final)
       return true
     })
     if (done) this.#calls.finished(final)
   }
 
-  /** A record was finished before a crash, and its row was not. */
-  async finishStored(record: Invocation): Promise<void> {
-    await this.#deps.eventLog.transaction(async (tx, emit) => {
-      if (await tx.openInvocations.get(record.id)) await this.#closeRow(tx, emit, record)
+  /** A record was finished before a crash, or while the store of finished records was away, and its row was not. */
+  async finishStored(record: Invocation, call: OpenInvocation['call']): Promise<void> {
+    const finished = await this.#record(record, call, async (tx, emit) => {
+      if (!(await tx.openInvocations.get(record.id))) return false
+      // What asked for consent and never ran needs none any more.
+      await voidApproval(tx, emit, record, 'expired', record.error?.message ?? 'the call is over')
+      await this.#closeRow(tx, emit, record)
+      return true
     })
+    if (!finished) return
     this.#calls.finished(record)
+    const retries = this.#deps.catalog.get(record.tool_name)?.metadata.constraints.max_retries ?? 0
+    if (call.generation !== null) await this.#runner.acknowledge(record.session_id, record.id, retries + 1)
   }
 
   /** @param stored lines of before a restart */
@@ -193,7 +203,7 @@ export class InvocationEnding {
     fields: Partial<Invocation>,
     also?: (tx: Store, emit: Emit) => Promise<void>,
   ): Promise<Invocation> {
-    const { eventLog, invocationStore, clock } = this.#deps
+    const { invocationStore, clock } = this.#deps
     const now = clock()
     const record: Invocation = {
       ...call.record,
@@ -201,20 +211,48 @@ export class InvocationEnding {
       completed_at: now.toISOString(),
       duration_ms: Math.max(0, now.getTime() - (call.ranFrom ?? Date.parse(call.record.started_at))),
     }
-    const stored = await eventLog.transaction(async (tx, emit) => {
+    const stored = await this.#record(record, call.stored, async (tx, emit) => {
       // Somebody else may have ended it (a session that closes): then that is how it ended.
-      if (!(await tx.openInvocations.get(record.id))) return null
-      await invocationStore.put(record)
+      if (!(await tx.openInvocations.get(record.id))) return false
       await also?.(tx, emit)
       await this.#closeRow(tx, emit, record)
-      return record
+      return true
     })
-    const final = stored ?? (await invocationStore.get(record.id)) ?? record
+    const final = stored ? record : ((await invocationStore.get(record.id)) ?? record)
     call.record = final
     this.#calls.finished(final)
     if (call.stored.generation !== null)
       await this.#runner.acknowledge(record.session_id, record.id, call.tool.metadata.constraints.max_retries + 1)
     return final
+  }
+
+  /**
+   * One transaction with what `work` writes; the record itself goes last, since where it is kept elsewhere it cannot be taken back.
+   * False, and nothing is put, when `work` says so.
+   * @throws NotRecorded when that other store is away; the open row has the record then
+   */
+  async #record(
+    record: Invocation,
+    call: OpenInvocation['call'],
+    work: (tx: Store, emit: Emit) => Promise<boolean>,
+  ): Promise<boolean> {
+    const { eventLog, invocationStore, store, logger } = this.#deps
+    try {
+      return await eventLog.transaction(async (tx, emit) => {
+        const mine = await work(tx, emit)
+        if (mine) await invocationStore.put(record)
+        return mine
+      })
+    } catch (error) {
+      const away = error instanceof CloisterError && error.code === 'store_unavailable' && invocationStore.kind !== 'sql'
+      if (!away) throw error
+      logger.warn({ err: error, invocation_id: record.id }, 'a finished record waits for the store of finished records')
+      await store.transaction(async (tx) => {
+        if (await tx.openInvocations.get(record.id))
+          await tx.openInvocations.update(record.id, { call: { ...call, finished: record } })
+      })
+      throw new NotRecorded(record.id, error)
+    }
   }
 
   /** What belongs to a finished record besides itself. */
@@ -245,4 +283,22 @@ export class InvocationEnding {
     if (actor.kind !== 'system')
       await tx.sessions.addUsage(session_id, { invocations: 1 }, record.completed_at ?? record.started_at)
   }
+}
+
+/** A call that is over cannot be approved any more, nor run by an approval that it has. */
+async function voidApproval(
+  tx: Store,
+  emit: Emit,
+  record: Invocation,
+  status: 'revoked' | 'expired',
+  reason: string,
+): Promise<void> {
+  const approval = await tx.approvals.ofInvocation(record.id)
+  const from = approval?.status
+  if (!approval || (from !== 'pending' && from !== 'approved')) return
+  const decision = { status, decided_by: SYSTEM.id, reason, decided_at: record.completed_at }
+  if (!(await tx.approvals.decide(approval.id, from, decision))) return
+  const said = { ...about(record), approval_id: approval.id, reason }
+  if (status === 'expired') await emit(record.session_id, 'approval.expired', SYSTEM, said)
+  else await emit(record.session_id, 'approval.decided', SYSTEM, { ...said, status })
 }

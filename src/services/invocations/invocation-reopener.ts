@@ -6,7 +6,7 @@ import { admits } from '../../domain/session.ts'
 import type { OpenInvocation } from '../../store/store.ts'
 import { about, describeIssues, type GateCall } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
-import type { InvocationEnding } from './invocation-ending.ts'
+import { type InvocationEnding, NotRecorded } from './invocation-ending.ts'
 import { AlreadyUsed, type InvocationExecution, unknownOutcome } from './invocation-execution.ts'
 import { examineArgs, isOpen } from './invocation-record.ts'
 import { untilAborted } from './invocation-runner.ts'
@@ -45,7 +45,8 @@ export class InvocationReopener {
     await this.#calls.get(approval.invocation_id)?.done
     const open = await this.#deps.store.openInvocations.get(approval.invocation_id)
     if (open?.record.status !== 'pending_approval') return
-    if (approval.status === 'approved') await this.#runApproved(open, approval)
+    if (open.call.finished) await this.#ending.finishStored(open.call.finished, open.call)
+    else if (approval.status === 'approved') await this.#runApproved(open, approval)
     else if (approval.status === 'denied' || approval.status === 'expired' || approval.status === 'revoked')
       await this.#denyApproval(open, approval)
   }
@@ -162,9 +163,9 @@ export class InvocationReopener {
   async #resumeOne(open: OpenInvocation): Promise<void> {
     const { record, call: stored } = open
     const { store, invocationStore, sandboxes } = this.#deps
-    const finished = await invocationStore.get(record.id)
+    const finished = (await invocationStore.get(record.id)) ?? stored.finished
     if (finished && !isOpen(finished)) {
-      await this.#ending.finishStored(finished)
+      await this.#ending.finishStored(finished, stored)
       return
     }
     if (record.status === 'pending_approval') {
@@ -203,7 +204,7 @@ export class InvocationReopener {
   /** Runs a call that nobody waits for here: whoever wants to know asks `settled`. */
   #background(call: GateCall, release: () => void): void {
     const work = this.#execution.run(call).catch((error: unknown) => {
-      if (error instanceof InvocationRefused || this.#calls.stopped.aborted) throw error
+      if (error instanceof InvocationRefused || error instanceof NotRecorded || this.#calls.stopped.aborted) throw error
       return this.#ending.fail(call, error)
     })
     this.#inBackground(call.live, work.finally(release))
@@ -229,7 +230,10 @@ export class InvocationReopener {
     live?.cancel(why)
     await live?.done
     const open = await this.#deps.store.openInvocations.get(id)
-    if (open && !this.#calls.stopped.aborted) await this.#ending.endRow(open, why)
+    if (!open || this.#calls.stopped.aborted) return
+    // It is over already, and only its record waits: that is how it ended.
+    if (open.call.finished) await this.#ending.finishStored(open.call.finished, open.call)
+    else await this.#ending.endRow(open, why)
   }
 }
 

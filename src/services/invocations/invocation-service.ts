@@ -9,7 +9,7 @@ import type { PageRequest, Store } from '../../store/store.ts'
 import type { Invocations, InvokeRequest, ToolFilter } from '../contracts.ts'
 import { about, describeIssues, type GateCall, newGateCall } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
-import { InvocationEnding } from './invocation-ending.ts'
+import { InvocationEnding, NotRecorded } from './invocation-ending.ts'
 import { InvocationExecution } from './invocation-execution.ts'
 import { InvocationReader } from './invocation-reader.ts'
 import { examineArgs, type Intake, isOpen, mayTryAgain, previewArgs, refusalOf } from './invocation-record.ts'
@@ -31,7 +31,9 @@ import { systemTool } from './system-tool.ts'
  * 4. log lines in batches while it runs; after a crash the replayed output repeats them and as many are skipped;
  * 5. bytes of artifacts: nothing names them yet; after a crash they are stored again under other ids;
  * 6. the finished record, artifact rows, their events, `invocation.completed` or `.denied`, and the open row goes: one transaction.
- *    Where finished records are kept elsewhere, the record goes there first; a crash in between is put right by `resume`;
+ *    Where finished records are kept elsewhere, the record goes there last in it: a crash before the commit is put right by `resume`,
+ *    which finds the record there. When that store is away the transaction is rolled back and the finished record is laid into the
+ *    open row; the caller gets `store_unavailable`, and `resume` puts it when the store is back. Nothing runs a second time;
  * 7. host is told that it may forget.
  */
 export class InvocationService implements Invocations {
@@ -77,6 +79,8 @@ export class InvocationService implements Invocations {
     const session = await this.#reader.session(caller, request.session_id, null)
     const refusal = admits(session, 'invoke')
     if (refusal) throw refusal
+    // Nothing is begun whose end could not be recorded; the database itself is asked by the first write.
+    if (this.#deps.invocationStore.kind !== 'sql') await this.#deps.invocationStore.ping()
     const tool = this.#policy.visible(session, request.tool_name)
     if (!tool) throw errors.notFound('tool')
     const redactor = await this.#deps.sandboxes.redactor(session.id)
@@ -320,7 +324,7 @@ export class InvocationService implements Invocations {
         admission.release()
       }
     } catch (error) {
-      if (error instanceof InvocationRefused || this.#calls.stopped.aborted) throw error
+      if (error instanceof InvocationRefused || error instanceof NotRecorded || this.#calls.stopped.aborted) throw error
       return await this.#ending.fail(call, error)
     }
   }
