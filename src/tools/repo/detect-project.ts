@@ -33,10 +33,13 @@ export async function detectProject(sandbox: ToolSandbox): Promise<Project> {
   const names = new Set(entries.map((entry) => displayPath(entry.path)))
   const type = typeByMarkers(names)
   if (type !== 'unknown') return { type, flavor: flavorOf(type, names), root: names }
-  return (await hasCSource(sandbox))
+  return (await findCSources(sandbox, 1)).length > 0
     ? { type: 'c', flavor: flavorOf('c', names), root: names }
     : { type, flavor: null, root: names }
 }
+
+/** What the markers are, for whoever is told that there is none. */
+export const KNOWN_MARKERS = `${MARKERS.flatMap(([, markers]) => markers).join(', ')} or a C source`
 
 /** By the names at the root alone. Pure. */
 export function typeByMarkers(names: ReadonlySet<string>): ProjectType {
@@ -57,19 +60,26 @@ export function flavorOf(type: ProjectType, names: ReadonlySet<string>): string 
   }
 }
 
-/** Level by level. Hidden directories hold no sources of the project. */
-async function hasCSource(sandbox: ToolSandbox): Promise<boolean> {
+/**
+ * Paths of C sources up to three levels below the root, level by level, at most `most`. Hidden directories hold no sources of the
+ * project.
+ */
+export async function findCSources(sandbox: ToolSandbox, most: number): Promise<string[]> {
+  const sources: string[] = []
   let level = ['.']
   let seen = 0
   for (let depth = 1; depth <= C_LEVELS && level.length > 0; depth++) {
     const below: string[] = []
     for (const directory of level) {
-      if (++seen > C_DIRECTORIES) return false
+      if (++seen > C_DIRECTORIES) return sources
       const { entries } = await sandbox.list(directory, { recursive: false, max_entries: ROOT_LIMIT, skip_git: true })
-      if (entries.some((entry) => entry.type === 'file' && entry.path.endsWith('.c'))) return true
+      for (const entry of entries) {
+        if (entry.type === 'file' && entry.path.endsWith('.c')) sources.push(displayPath(entry.path))
+        if (sources.length >= most) return sources
+      }
       below.push(...entries.filter((entry) => entry.type === 'dir' && !/\/\.[^/]*$/.test(entry.path)).map((entry) => entry.path))
     }
     level = below
   }
-  return false
+  return sources
 }

@@ -13,23 +13,35 @@ const ALLOWED: Record<ProjectType, string[]> = {
   unknown: [],
 }
 
-/** For policy, which does not know what kind of project it is. */
-export const ANY_EXTRA_ARG = [...new Set(Object.values(ALLOWED).flat())]
+/** What the compiler's commands take of these; the rest is for test runners. */
+const ALLOWED_IN_BUILD: Record<ProjectType, string[]> = {
+  ...ALLOWED,
+  go: ['-v', '-race'],
+  python: ['-q'],
+  java: ['-q'],
+}
 
-export function extraArgsArgument() {
-  const lists = Object.entries(ALLOWED).filter(([, allowed]) => allowed.length > 0)
+export type ExtraArgsPurpose = 'test' | 'build'
+
+/** For policy, which does not know what kind of project it is. */
+export function anyExtraArg(purpose: ExtraArgsPurpose): string[] {
+  return [...new Set(Object.values(listsFor(purpose)).flat())]
+}
+
+export function extraArgsArgument(purpose: ExtraArgsPurpose) {
+  const lists = Object.entries(listsFor(purpose)).filter(([, allowed]) => allowed.length > 0)
   return z
     .array(z.string().min(1).max(64))
     .max(8)
     .default([])
     .describe(
-      `More arguments for the runner. Accepted: ${lists.map(([type, allowed]) => `${type} ${allowed.join(' ')}`).join('; ')}.`,
+      `More arguments for the ${purpose === 'test' ? 'runner' : 'compiler'}. Accepted: ${lists.map(([type, allowed]) => `${type} ${allowed.join(' ')}`).join('; ')}.`,
     )
 }
 
 /** @throws CloisterError policy_denied, naming what this toolchain accepts */
-export function checkExtraArgs(type: ProjectType, args: string[]): void {
-  const allowed = ALLOWED[type]
+export function checkExtraArgs(type: ProjectType, args: string[], purpose: ExtraArgsPurpose): void {
+  const allowed = listsFor(purpose)[type]
   for (const arg of args) {
     if (allowed.some((option) => (option.endsWith('=') ? arg.startsWith(option) && arg.length > option.length : arg === option)))
       continue
@@ -39,4 +51,8 @@ export function checkExtraArgs(type: ProjectType, args: string[]): void {
       `extra_args: ${JSON.stringify(arg)} is not for a project of type ${type}: ${accepted}`,
     )
   }
+}
+
+function listsFor(purpose: ExtraArgsPurpose): Record<ProjectType, string[]> {
+  return purpose === 'test' ? ALLOWED : ALLOWED_IN_BUILD
 }

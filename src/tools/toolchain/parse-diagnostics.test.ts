@@ -41,6 +41,11 @@ describe('parseDiagnostics', () => {
       ['a.py', 1, null, 'error', 'SyntaxError', 'invalid syntax'],
     ],
     [
+      'node --check',
+      "file:///session/code/sum.js:1\nexport function sum(a, b {\n                         ^\n\nSyntaxError: Unexpected token '{'\n    at compile (node:internal:1:1)\n",
+      ['sum.js', 1, null, 'error', 'SyntaxError', "Unexpected token '{'"],
+    ],
+    [
       'rustfmt',
       'Diff in /session/code/src/main.rs at line 1:\n-fn main(){}\n',
       ['src/main.rs', 1, null, 'error', 'rustfmt', 'is not formatted as rustfmt would'],

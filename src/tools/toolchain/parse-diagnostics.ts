@@ -33,6 +33,8 @@ const RUST_PLACE = /^ *--> ([^:]+):(\d+):(\d+)$/
 /** `  File "a.py", line 3`, of Python, with the error some lines further down. */
 const PYTHON_PLACE = /^ *(?:\*\*\* )?File "([^"]+)", line (\d+)/
 const PYTHON_ERROR = /^(?:Sorry: )?([A-Z][A-Za-z]*(?:Error|Warning)): (\S.*)$/
+/** `/session/code/a.js:3`, of Node, with the error some lines further down. */
+const NODE_PLACE = /^(?:file:\/\/)?(\S+\.[cm]?[jt]sx?):(\d+)$/
 /** rustfmt --check. */
 const RUSTFMT = /^Diff in (\S.*) at line (\d+):$/
 
@@ -66,7 +68,7 @@ export function parseDiagnostics(output: string): Diagnostic[] {
       pending = make(null, null, null, rust[1], rust[2], rust[3])
       continue
     }
-    const file = PYTHON_PLACE.exec(line)
+    const file = PYTHON_PLACE.exec(line) ?? NODE_PLACE.exec(line)
     if (file) place = { path: shown(file[1] ?? ''), line: Number(file[2]) }
     const python = PYTHON_ERROR.exec(line)
     if (python && place) {
