@@ -6,6 +6,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { ModelProviders } from './agent/model-provider.ts'
 import { LocalArtifactStore } from './artifacts/local/local-artifact-store.ts'
 import { loadCatalog } from './catalog/load-catalog.ts'
+import { offeredTools } from './catalog/offered-tools.ts'
 import { type Config, ConfigError, loadConfig, prepareHome } from './config.ts'
 import { buildApp } from './http/app.ts'
 import { createLogger } from './http/logger.ts'
@@ -94,7 +95,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
   const invocationStore = await makeInvocationStore(config, store)
   const artifacts = new LocalArtifactStore(config.ARTIFACT_ROOT)
   const eventLog = new EventLog(store, clock)
-  const catalog = await loadCatalog()
+  const catalog = offeredTools(await loadCatalog(), { CLOISTER_SHELL: config.CLOISTER_SHELL })
   const policy = new RulePolicyEngine()
   const models = new ModelProviders({
     default_model: config.CLOISTER_MODEL ?? null,
