@@ -12,6 +12,8 @@ const GROUPS = {
     'golang-go': '/usr/bin/go',
     cargo: '/usr/bin/cargo',
     rustc: '/usr/bin/rustc',
+    rustfmt: '/usr/bin/cargo-fmt',
+    'rust-clippy': '/usr/bin/cargo-clippy',
     python3: '/usr/bin/python3',
     'python3-pytest': '/usr/lib/python3/dist-packages/pytest',
     cmake: '/usr/bin/cmake',
