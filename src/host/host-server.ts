@@ -212,8 +212,7 @@ function refuse(request: IncomingMessage, response: ServerResponse, error: unkno
     response.destroy()
     return
   }
-  // A body that is not wanted is not read to its end either.
-  if (!request.complete) response.setHeader('connection', 'close')
   send(response, HTTP_STATUS[failure.code], { error: { code: failure.code, message: failure.message } } satisfies HostErrorBody)
+  // A body that is not wanted is read and thrown away: closed while it is being sent, the connection would look like a lost sandbox.
   if (!request.complete) request.resume()
 }

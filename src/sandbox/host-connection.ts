@@ -29,6 +29,11 @@ export interface HostRequest {
 export class HostConnection {
   readonly #address: HostAddress
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 16 })
+  /**
+   * For streamed bodies: each on a connection of its own, which is not closed with the answer either, because host may answer while
+   * the body is still being sent.
+   */
+  readonly #streams = new Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 0 })
 
   constructor(address: HostAddress) {
     this.#address = address
@@ -37,6 +42,7 @@ export class HostConnection {
   /** Closes idle and busy connections. */
   close(): void {
     this.#agent.destroy()
+    this.#streams.destroy()
   }
 
   async json<T extends z.ZodType>(request: HostRequest, schema: T): Promise<z.output<T>> {
@@ -54,8 +60,7 @@ export class HostConnection {
       response = await this.#send(request)
     } catch (error) {
       // A kept connection can be closed by the other end just as it is used again; every operation has an id, so again is safe.
-      if (!(error instanceof StaleConnection) || request.stream)
-        throw error instanceof StaleConnection ? lost(error.cause) : error
+      if (!(error instanceof StaleConnection)) throw error
       response = await this.#send(request).catch((second) => {
         throw second instanceof StaleConnection ? lost(second.cause) : second
       })
@@ -70,7 +75,8 @@ export class HostConnection {
     const json = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body))
     return new Promise((resolve, reject) => {
       const outgoing = httpRequest({
-        agent: this.#agent,
+        // A body that is streamed cannot be sent twice, so it must not meet a kept connection that is about to close.
+        agent: request.stream ? this.#streams : this.#agent,
         socketPath: this.#address.socketPath,
         method: request.method,
         path: request.query ? `${request.path}?${new URLSearchParams(request.query)}` : request.path,
