@@ -18,11 +18,13 @@ export interface ToolchainAttack {
   refused: Record<string, unknown>[]
   /** A tool that looks only where its path says may be used in a part of the workspace. */
   partial?: boolean
+  /** A tool that takes no link at all for its path, wherever it leads. */
+  linksRefused?: boolean
 }
 
 /** Registers tests: ways out by name and by link, a session that may use only a part, wrong types, an approval that is not asked. */
 export function itWithstandsAttacks(workspace: () => ToolWorkspace, attack: ToolchainAttack): void {
-  const { tool, project, path, args = {}, extension = '', partial = false } = attack
+  const { tool, project, path, args = {}, extension = '', partial = false, linksRefused = false } = attack
   const { name, policy, requires_approval } = tool.metadata
 
   if (path !== undefined) {
@@ -45,7 +47,7 @@ export function itWithstandsAttacks(workspace: () => ToolWorkspace, attack: Tool
       const link = below === '' ? `link${extension}` : 'link'
       symlinkSync(destination, join(workspace().code, link))
       const error = await workspace().failure(tool, { ...args, [path]: below === '' ? link : `${link}${below}${extension}` })
-      expect(error.code).toBe('policy_denied')
+      expect(error.code).toBe(linksRefused && below === '' ? 'invalid_argument' : 'policy_denied')
     })
 
     it(`${name} says when ${path} is not there`, async () => {

@@ -1,0 +1,78 @@
+/** One kind of secret: how ripgrep finds lines, and what on such a line is the secret. */
+interface SecretRule {
+  name: string
+  /** Rust syntax, for ripgrep. */
+  search: string
+  /** The same for the line that host read. Group `secret` is what must not be shown; without it nothing on the line is. */
+  match: RegExp
+}
+
+const ASSIGNED = '(?:api[_-]?key|secret|token|passw(?:or)?d|private[_-]?key|access[_-]?key|client[_-]?secret|credentials?)'
+
+const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----/
+
+const RULES: SecretRule[] = [
+  {
+    name: 'aws_access_key',
+    search: '\\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\\b',
+    match: /\b(?:AKIA|ASIA|ABIA|ACCA)(?<secret>[0-9A-Z]{16})\b/,
+  },
+  {
+    name: 'private_key',
+    search: '-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----',
+    match: PRIVATE_KEY,
+  },
+  {
+    name: 'assigned_secret',
+    search: `(?i)${ASSIGNED}["'\`]?\\s{0,4}(?::=|=>|=|:)\\s{0,4}["'\`]?[A-Za-z0-9_./+=~-]{8,}`,
+    match: new RegExp(`${ASSIGNED}["'\`]?\\s{0,4}(?::=|=>|=|:)\\s{0,4}["'\`]?(?<secret>[A-Za-z0-9_./+=~-]{8,}[^\\s"'\`]*)`, 'i'),
+  },
+]
+
+/** For `rg -e`, one for each kind. */
+export const SEARCHES = RULES.map((rule) => rule.search)
+
+/** Characters of a line that are shown. */
+const SHOWN = 160
+/** Anything as long and as dense as this may be a secret that no rule knows, beside one that a rule does. */
+const DENSE = /[A-Za-z0-9+/_~-]{20,}=*/g
+
+/**
+ * What a person needs to find the line again, without the secret on it. Null: no rule matches it, so that nothing is said of it.
+ * Pure.
+ */
+export function redactedSnippet(line: string): { rule: string; snippet: string } | null {
+  const rule = RULES.find(({ match }) =>
+    [...line.matchAll(everywhere(match))].some((found) => !isPlaceholder(found.groups?.['secret'])),
+  )
+  if (!rule) return null
+  // Behind the header of a key there may be the key, in a source that holds it on one line.
+  const header = PRIVATE_KEY.exec(line)
+  const before = header ? line.slice(0, header.index) : line
+  const shown = RULES.reduce(hide, before).replace(DENSE, mask) + (header?.[0] ?? '')
+  return { rule: rule.name, snippet: shown.trim().slice(0, SHOWN) }
+}
+
+function hide(line: string, { match }: SecretRule): string {
+  return line.replace(everywhere(match), (...found) => {
+    const [whole] = found as [string]
+    const secret = (found.at(-1) as Record<string, string> | undefined)?.['secret']
+    return typeof secret === 'string' ? whole.slice(0, whole.length - secret.length) + mask(secret) : whole
+  })
+}
+
+function everywhere(pattern: RegExp): RegExp {
+  return new RegExp(pattern.source, `${pattern.flags}g`)
+}
+
+function mask(secret: string): string {
+  return `[${secret.length} characters hidden]`
+}
+
+/** References and examples: `token = process.env.TOKEN`, `password: changeme`. */
+function isPlaceholder(secret: string | undefined): boolean {
+  return (
+    secret !== undefined &&
+    /^(?:process\.env|os\.environ|env\.|example|changeme|placeholder|xxxx|your[_-]|<|null$|undefined$)/i.test(secret)
+  )
+}
