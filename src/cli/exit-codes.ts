@@ -26,6 +26,7 @@ const BY_CODE: Record<string, ExitCode> = {
   invalid_argument: EXIT.usage,
   method_not_allowed: EXIT.usage,
   payload_too_large: EXIT.usage,
+  range_not_satisfiable: EXIT.usage,
   unauthorized: EXIT.unauthorized,
   permission_denied: EXIT.denied,
   policy_denied: EXIT.denied,

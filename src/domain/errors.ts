@@ -11,6 +11,7 @@ export const HTTP_STATUS = {
   conflict: 409,
   session_closed: 409,
   payload_too_large: 413,
+  range_not_satisfiable: 416,
   approval_required: 428,
   rate_limited: 429,
   internal: 500,
@@ -77,6 +78,11 @@ export const errors = {
   sessionClosed: (state: string) =>
     new CloisterError('session_closed', `the session is ${state}: restore it first`, { details: { state } }),
   payloadTooLarge: (message: string) => new CloisterError('payload_too_large', message),
+  /** @param size bytes of the whole, sent as `Content-Range` */
+  rangeNotSatisfiable: (size: number) =>
+    new CloisterError('range_not_satisfiable', `there are ${size} bytes: the range must start within them`, {
+      details: { size_bytes: size },
+    }),
   approvalRequired: (message: string, details: Record<string, unknown> = {}) =>
     new CloisterError('approval_required', message, { details }),
   /** @param retryAfterSeconds whole seconds, sent as `Retry-After` */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -383,6 +384,39 @@ describe('invocations', () => {
         .statusCode,
     ).toBe(404)
     expect((await call('GET', `/v1/invocations/${invocation.id}/logs`)).json().logs).toHaveLength(1)
+  })
+
+  test('artifacts are sent in parts, and not at all to who has them', async () => {
+    const { invocation } = (await call('POST', `/v1/sessions/${session}/tools/test.echo/invoke`, { args: {} })).json()
+    const url = `/v1/invocations/${invocation.id}/artifacts/art_1`
+    const get = (headers: Record<string, string>) => call('GET', url, undefined, headers)
+    const whole = await get({})
+    const etag = whole.headers['etag'] as string
+    expect(whole.headers).toMatchObject({ 'accept-ranges': 'bytes', 'content-length': '25' })
+    expect(etag).toBe(`"${createHash('sha256').update(whole.rawPayload).digest('hex')}"`)
+
+    const part = await get({ range: 'bytes=8-12', 'if-range': etag })
+    expect([part.statusCode, part.body]).toEqual([206, 'alert'])
+    expect(part.headers).toMatchObject({
+      'content-range': 'bytes 8-12/25',
+      'content-length': '5',
+      etag,
+      'content-disposition': whole.headers['content-disposition'],
+      'x-content-type-options': 'nosniff',
+    })
+    expect((await get({ range: 'bytes=-9' })).body).toBe('</script>')
+    expect((await get({ range: 'bytes=8-12', 'if-range': '"another"' })).statusCode).toBe(200)
+
+    const had = await get({ 'if-none-match': etag })
+    expect([had.statusCode, had.body, had.headers['etag']]).toEqual([304, '', etag])
+
+    const beyond = await get({ range: 'bytes=25-' })
+    expect(beyond.statusCode).toBe(416)
+    expect(beyond.headers['content-range']).toBe('bytes */25')
+    expect(beyond.json().error).toMatchObject({ code: 'range_not_satisfiable', details: { size_bytes: 25 } })
+    // Nothing of it is told to somebody else.
+    expect((await get({ range: 'bytes=25-', authorization: sample.bob })).statusCode).toBe(404)
+    expect((await get({ 'if-none-match': '*', authorization: sample.bob })).statusCode).toBe(404)
   })
 
   test('tools, in full and compact', async () => {

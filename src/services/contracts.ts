@@ -54,7 +54,12 @@ export interface Invocations {
   ): Promise<Page<Invocation>>
   logs(caller: Caller, id: string): Promise<LogLine[]>
   artifacts(caller: Caller, id: string): Promise<Artifact[]>
-  artifact(caller: Caller, id: string, artifactId: string): Promise<{ artifact: Artifact; content: NodeJS.ReadableStream }>
+  /** `open` rejects with `not_found` when the bytes are gone. `range`: first and last byte, inclusive. */
+  artifact(
+    caller: Caller,
+    id: string,
+    artifactId: string,
+  ): Promise<{ artifact: Artifact; open(range?: { start: number; end: number }): Promise<NodeJS.ReadableStream> }>
   /** Kills what runs; the record ends `failed` / `cancelled`. */
   cancel(caller: Caller, id: string): Promise<Invocation>
   tools(caller: Caller, sessionId: string, filter: ToolFilter): Promise<ToolMetadata[]>

@@ -201,7 +201,9 @@ export function sampleServices(store: Store, eventLog: EventLog) {
     async artifact(caller: Caller, id: string, artifactId: string) {
       const found = (await invocation(caller, id, 'session:get')).artifacts.find((each) => each.id === artifactId)
       if (!found) throw errors.notFound('artifact')
-      return { artifact: found, content: Readable.from([artifactBytes]) }
+      const open = async ({ start, end } = { start: 0, end: artifactBytes.length - 1 }) =>
+        Readable.from([artifactBytes.subarray(start, end + 1)])
+      return { artifact: found, open }
     },
     cancel: (caller: Caller, id: string) => invocation(caller, id, 'session:message'),
     async tools(caller: Caller, id: string) {

@@ -35,6 +35,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   const retryAfter = known.details['retry_after_seconds']
   if (known.code === 'rate_limited' && typeof retryAfter === 'number')
     reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))))
+  if (known.code === 'range_not_satisfiable') reply.header('content-range', `bytes */${String(known.details['size_bytes'])}`)
   return reply
     .code(known.status)
     .removeHeader('content-disposition')

@@ -24,6 +24,7 @@ const MEANING = {
   404: 'Unknown, deleted, or not yours.',
   409: 'Taken, or in a state that forbids it.',
   413: 'Too large.',
+  416: 'The range starts behind the end; `Content-Range` says where that is.',
   428: 'The tool needs an approval and has none.',
   429: 'A quota is used up; see Retry-After.',
   500: 'Our fault.',

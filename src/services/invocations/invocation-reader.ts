@@ -79,17 +79,16 @@ export class InvocationReader {
     return this.#deps.store.artifacts.ofInvocation(id)
   }
 
-  async artifact(
-    caller: Caller,
-    id: string,
-    artifactId: string,
-  ): Promise<{ artifact: Artifact; content: NodeJS.ReadableStream }> {
+  async artifact(caller: Caller, id: string, artifactId: string) {
     const record = await this.get(caller, id, 'session:get')
     const found = await this.#deps.store.artifacts.get(id, artifactId)
     if (!found || found.session_id !== record.session_id) throw errors.notFound('artifact')
     const { session_id, ...artifact } = found
-    const content = await this.#deps.artifacts.get(session_id, artifactId)
-    if (!content) throw errors.notFound('artifact')
-    return { artifact, content }
+    const open = async (range?: { start: number; end: number }): Promise<NodeJS.ReadableStream> => {
+      const content = await this.#deps.artifacts.get(session_id, artifactId, range)
+      if (!content) throw errors.notFound('artifact')
+      return content
+    }
+    return { artifact, open }
   }
 }
