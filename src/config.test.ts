@@ -35,6 +35,7 @@ it.each([
   [{ VALKEY_DB: '-1' }, 'VALKEY_DB="-1"'],
   [{ INVOCATION_STORE_KEY_PREFIX: 'a b' }, 'INVOCATION_STORE_KEY_PREFIX="a b"'],
   [{ INVOCATION_STORE_TTL_SECONDS: '0' }, 'INVOCATION_STORE_TTL_SECONDS="0"'],
+  [{ CLOISTER_RETENTION_DAYS: '-1' }, 'CLOISTER_RETENTION_DAYS="-1"'],
   [{ CLOISTER_AUTH: 'trusted_headers' }, 'needs WORKSPACE_AUTH_SHARED_TOKEN'],
 ])('%j stops the start with one line', (variables, expected) => {
   expect(() => loadConfig({ ...HOME, ...variables })).toThrow(ConfigError)

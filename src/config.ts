@@ -120,6 +120,14 @@ export const VARIABLES = {
   CLOISTER_CPUS: z.coerce.number().min(0.1).default(2).describe('CPUs of a sandbox.'),
   CLOISTER_PIDS: count(16).default(512).describe('Processes and threads of a sandbox.'),
   CLOISTER_IDLE_TIMEOUT_SECONDS: count(1).default(3600).describe('A session that nobody used for so long is closed.'),
+  CLOISTER_RETENTION_DAYS: z.coerce
+    .number()
+    .min(0)
+    .max(36_500)
+    .optional()
+    .describe(
+      'How long artifacts and log lines outlive their session, in days from its close or deletion. Records and events stay. Absent: for ever.',
+    ),
   CLOISTER_APPROVAL_TTL_SECONDS: count(1).default(86_400).describe('How long a requested approval waits.'),
   CLOISTER_TURN_MAX_STEPS: count(1).default(100).describe('Model calls of one turn.'),
   CLOISTER_TURN_MAX_SECONDS: count(1).default(3600).describe('Wall time of one turn, waiting for approvals left out.'),

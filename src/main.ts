@@ -26,6 +26,7 @@ import { InvocationService } from './services/invocations/invocation-service.ts'
 import { Quota } from './services/invocations/quota.ts'
 import { CodeSources } from './services/sessions/code-sources.ts'
 import { Provisioner } from './services/sessions/provisioner.ts'
+import { RetentionService } from './services/sessions/retention-service.ts'
 import { SandboxService } from './services/sessions/sandbox-service.ts'
 import { SessionService } from './services/sessions/session-service.ts'
 import { TurnService } from './services/turns/turn-service.ts'
@@ -184,6 +185,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     tokenTtlSeconds: LOGIN_TTL,
     externalPrincipals: config.CLOISTER_AUTH !== 'token',
   })
+  const retention = new RetentionService({ store, eventLog, artifacts, days: config.CLOISTER_RETENTION_DAYS ?? null, logger })
   const reconciler = new Reconciler({
     store,
     sessions,
@@ -191,6 +193,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     approvals,
     invocations,
     turns,
+    retention,
     volumes: driver.volumes,
     clock,
     logger,

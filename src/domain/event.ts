@@ -7,6 +7,7 @@ export const EVENT_TYPES = [
   'session.updated',
   'session.forked',
   'session.deleted',
+  'session.purged',
   'sandbox.started',
   'sandbox.stopped',
   'sandbox.lost',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Approval } from './approval.ts'
-import { approvalDue, delayUntil, sessionDue } from './lifecycle.ts'
+import { approvalDue, delayUntil, retentionDue, sessionDue } from './lifecycle.ts'
 import { sampleSession } from './session.sample.ts'
 
 const NOW = Date.parse('2026-01-01T12:00:00.000Z')
@@ -35,6 +35,25 @@ it('a session with an open call is not idle, but expires', () => {
   expect(sessionDue(idle, false, NOW).action).toBe('close')
   expect(sessionDue(idle, true, NOW).action).toBe('wait')
   expect(sessionDue({ ...idle, expires_at: at(-1) }, true, NOW)).toMatchObject({ action: 'close', reason: 'expired' })
+})
+
+describe('retentionDue', () => {
+  const DAY = 86_400
+  it.each([
+    ['kept for ever', { state: 'deleted', last_activity_at: at(-9999 * DAY) }, null, 'wait', null],
+    ['closed, the last second', { state: 'closed', last_activity_at: at(-30 * DAY + 1) }, 30, 'wait', 1],
+    ['closed long enough', { state: 'closed', last_activity_at: at(-30 * DAY) }, 30, 'forget', null],
+    ['deleted long enough', { state: 'deleted', last_activity_at: at(-30 * DAY) }, 30, 'forget', null],
+    ['deleted just now', { state: 'deleted', last_activity_at: at(0) }, 30, 'wait', 30 * DAY],
+    ['nothing is kept', { state: 'closed', last_activity_at: at(0) }, 0, 'forget', null],
+    ['idle is not over', { state: 'idle', last_activity_at: at(-9999 * DAY) }, 0, 'wait', null],
+    ['error is not over', { state: 'error', last_activity_at: at(-9999 * DAY) }, 0, 'wait', null],
+    ['restored', { state: 'initializing', last_activity_at: at(-9999 * DAY) }, 0, 'wait', null],
+  ] as const)('%s', (_name, fields, days, action, inSeconds) => {
+    const due = retentionDue(fields, days, NOW)
+    expect(due.action).toBe(action)
+    expect(due.look_again_at).toBe(inSeconds === null ? null : NOW + inSeconds * 1000)
+  })
 })
 
 describe('approvalDue', () => {

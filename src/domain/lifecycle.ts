@@ -35,6 +35,24 @@ export function approvalDue(approval: Approval, now: number): Due<'expire'> {
     : { action: 'wait', reason: 'pending', look_again_at: expires }
 }
 
+/**
+ * What is due for the artifacts and logs of a session. An ended session is not active any more, so its last activity is its end.
+ * @param days how long they outlive it; null: for ever
+ */
+export function retentionDue(
+  session: Pick<Session, 'state' | 'last_activity_at'>,
+  days: number | null,
+  now: number,
+): Due<'forget'> {
+  if (days === null) return { action: 'wait', reason: 'they are kept for ever', look_again_at: null }
+  if (session.state !== 'closed' && session.state !== 'deleted')
+    return { action: 'wait', reason: `the session is ${session.state}`, look_again_at: null }
+  const until = Date.parse(session.last_activity_at) + days * 86_400_000
+  return until <= now
+    ? { action: 'forget', reason: `the session is ${session.state} for ${days} days`, look_again_at: null }
+    : { action: 'wait', reason: 'not old enough', look_again_at: until }
+}
+
 /** When a loop that must look at the earliest of `times`, and at least every `maximum` ms, has to look again: ms from now. */
 export function delayUntil(times: (number | null)[], now: number, maximum: number): number {
   const next = Math.min(...times.filter((time) => time !== null), now + maximum)

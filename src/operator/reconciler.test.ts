@@ -26,6 +26,7 @@ let volumes: string[]
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cloister-reconciler-'))
   store = await openSqliteStore(join(folder, 'cloister.db'))
+  now = NOW
   did = []
   volumes = []
 })
@@ -34,7 +35,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function reconciler(): Reconciler {
+let now = NOW
+function reconciler(retention = { sweep: async (_now: Date) => did.push('sweep') < 0 }): Reconciler {
   return new Reconciler({
     store,
     sessions: {
@@ -63,8 +65,9 @@ function reconciler(): Reconciler {
     },
     invocations: { resume: async () => void did.push('resume') },
     turns: { kick: (id) => did.push(`kick ${id}`) },
+    retention,
     volumes: { list: async () => volumes, destroy: async (id) => void did.push(`destroy ${id}`) },
-    clock: () => NOW,
+    clock: () => now,
     logger: pino({ level: 'silent' }),
     intervalMs: 5000,
   })
@@ -93,6 +96,7 @@ it('does what is due, each once, and goes on when one of them fails', async () =
     'resume',
     'stop closed-with-sandbox',
     'stop deleted-with-sandbox',
+    'sweep',
   ])
   did = []
   await operator.runOnce()
@@ -109,6 +113,24 @@ it('looks again when the next thing is due, and at least every interval', async 
   expect(await reconciler().runOnce()).toBe(5000)
   await insert('soon', { expires_at: '2026-01-01T12:00:01.500Z' })
   expect(await reconciler().runOnce()).toBe(1500)
+})
+
+it('looks for old remains at its start and every hour, and at once while there are more', async () => {
+  let more = true
+  const sweeps: number[] = []
+  const operator = reconciler({
+    sweep: async (at) => {
+      sweeps.push(at.getTime() - NOW.getTime())
+      return more
+    },
+  })
+  await operator.runOnce()
+  more = false
+  for (const minutes of [1, 59, 60, 61, 62]) {
+    now = new Date(NOW.getTime() + minutes * 60_000)
+    await operator.runOnce()
+  }
+  expect(sweeps).toEqual([0, 60_000, 61 * 60_000])
 })
 
 it('wakes sessions in which messages wait', async () => {

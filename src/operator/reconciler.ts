@@ -4,6 +4,7 @@ import type { Caller } from '../domain/principal.ts'
 import type { Session } from '../domain/session.ts'
 import type { VolumeStore } from '../sandbox/sandbox-driver.ts'
 import type { Approvals, Invocations, Sessions, Turns } from '../services/contracts.ts'
+import type { RetentionService } from '../services/sessions/retention-service.ts'
 import type { SandboxService } from '../services/sessions/sandbox-service.ts'
 import type { Store } from '../store/store.ts'
 
@@ -14,6 +15,7 @@ export interface ReconcilerDependencies {
   approvals: Pick<Approvals, 'expireDue'>
   invocations: Pick<Invocations, 'resume'>
   turns: Pick<Turns, 'kick'>
+  retention: Pick<RetentionService, 'sweep'>
   volumes: Pick<VolumeStore, 'list' | 'destroy'>
   clock: () => Date
   logger: Logger
@@ -21,17 +23,21 @@ export interface ReconcilerDependencies {
   intervalMs: number
 }
 
+/** What ended sessions left is looked through as rarely as this, in ms: it is counted in days, and looking takes its time. */
+const RETENTION_INTERVAL = 3_600_000
+
 const SYSTEM_CALLER: Caller = { kind: 'system' }
 
 /**
  * The operator: looks at what is, decides by pure functions of record and time, acts, and looks again. It keeps nothing between
- * two passes, so a pass that is repeated, or cut off by a crash, does no harm.
+ * two passes but when it looked for old remains, so a pass that is repeated, or cut off by a crash, does no harm.
  */
 export class Reconciler {
   readonly #deps: ReconcilerDependencies
   #timer: NodeJS.Timeout | null = null
   #pass: Promise<number> | null = null
   #stopped = false
+  #retentionAt = 0
 
   constructor(deps: ReconcilerDependencies) {
     this.#deps = deps
@@ -74,7 +80,7 @@ export class Reconciler {
   }
 
   async #runPass(): Promise<number> {
-    const { store, approvals, invocations, turns, clock, intervalMs } = this.#deps
+    const { store, approvals, invocations, turns, retention, clock, intervalMs } = this.#deps
     const now = clock()
     const sessions = [...(await store.sessions.active()), ...(await store.sessions.withStaleSandbox())]
     const inUse = new Set((await store.openInvocations.all()).map(({ record }) => record.session_id))
@@ -88,6 +94,8 @@ export class Reconciler {
     // Whatever is open and driven by nobody: calls whose record could not be finished when it was tried.
     await invocations.resume()
     for (const id of await store.messages.sessionsWithQueued()) turns.kick(id)
+    if (now.getTime() >= this.#retentionAt)
+      this.#retentionAt = (await retention.sweep(now)) ? 0 : now.getTime() + RETENTION_INTERVAL
     return delayUntil(times, now.getTime(), intervalMs)
   }
 

@@ -88,6 +88,8 @@ export interface Store {
     active(): Promise<Session[]>
     /** Closed, in error or deleted, with a sandbox still on record: what a crash left behind. */
     withStaleSandbox(): Promise<Session[]>
+    /** Closed or deleted, last active at `before` or earlier, with rows of artifacts or logs; those that ended first, first. */
+    withRemains(before: string, limit: number): Promise<Session[]>
     countByState(): Promise<Record<SessionState, number>>
     /** Host uids in use by sessions that are not deleted. */
     sandboxUids(): Promise<number[]>
@@ -169,6 +171,8 @@ export interface Store {
     ofSession(sessionId: string, limit: number): Promise<Artifact[]>
     /** Null when it is not one of this session's. */
     inSession(sessionId: string, id: string): Promise<Artifact | null>
+    /** The rows alone. How many there were. */
+    deleteSession(sessionId: string): Promise<number>
   }
 
   readonly logs: {
@@ -178,7 +182,8 @@ export interface Store {
      */
     append(invocationId: string, lines: LogLine[]): Promise<void>
     list(invocationId: string): Promise<LogLine[]>
-    deleteSession(sessionId: string): Promise<void>
+    /** How many there were. */
+    deleteSession(sessionId: string): Promise<number>
   }
 
   readonly users: {

@@ -50,5 +50,10 @@ export function artifacts(db: Kysely<Database>): Store['artifacts'] {
         .executeTakeFirst()
       return row ?? null
     },
+
+    async deleteSession(sessionId) {
+      const deleted = await db.deleteFrom('artifacts').where('session_id', '=', sessionId).executeTakeFirst()
+      return Number(deleted.numDeletedRows)
+    },
   }
 }

@@ -45,7 +45,8 @@ export function logs(db: Kysely<Database>): Store['logs'] {
     },
 
     async deleteSession(sessionId) {
-      await db.deleteFrom('invocation_logs').where('session_id', '=', sessionId).execute()
+      const deleted = await db.deleteFrom('invocation_logs').where('session_id', '=', sessionId).executeTakeFirst()
+      return Number(deleted.numDeletedRows)
     },
   }
 }

@@ -110,6 +110,27 @@ export function sessions(db: Kysely<Database>): Store['sessions'] {
       return rows.map(toSession)
     },
 
+    async withRemains(before, limit) {
+      const rows = await db
+        .selectFrom('sessions')
+        .selectAll()
+        .where('state', 'in', ['closed', 'deleted'])
+        .where('last_activity_at', '<=', before)
+        .where((eb) =>
+          eb.or([
+            eb('id', 'in', eb.selectFrom('artifacts').select('session_id')),
+            eb.exists(
+              eb.selectFrom('invocation_logs').select('invocation_id').whereRef('invocation_logs.session_id', '=', 'sessions.id'),
+            ),
+          ]),
+        )
+        .orderBy('last_activity_at')
+        .orderBy('id')
+        .limit(limit)
+        .execute()
+      return rows.map(toSession)
+    },
+
     async countByState() {
       const rows = await db
         .selectFrom('sessions')
