@@ -52,15 +52,17 @@ export const parseGoJson: TestOutputParser = (output) => {
   const results = new Map<string, string>()
   const packages = new Map<string, string>()
   const details = new Map<string, string>()
+  const withFailedTests = new Set<string>()
   for (const { Action, Package = '', Test, Output = '' } of events) {
     if (/^(pass|fail|skip)$/.test(Action))
       (Test === undefined ? packages : results).set(Test === undefined ? Package : `${Package}.${Test}`, Action)
+    if (Action === 'fail' && Test !== undefined) withFailedTests.add(Package)
     const why = /^FAIL\t\S+ (\[.+\])/.exec(Output)?.[1]
     if (why !== undefined) details.set(Package, why)
   }
   const of = (action: string) => [...results].filter(([, result]) => result === action).map(([name]) => name)
   const broken = [...packages]
-    .filter(([name, result]) => result === 'fail' && !of('fail').some((test) => test.startsWith(`${name}.`)))
+    .filter(([name, result]) => result === 'fail' && !withFailedTests.has(name))
     .map(([name]) => (details.has(name) ? `${name} ${details.get(name)}` : name))
   // Go 1.19 prints this one as plain text in between.
   const plain = [...output.matchAll(/^FAIL\t(\S+) (\[(?:build|setup) failed\])$/gm)].map((match) => `${match[1]} ${match[2]}`)

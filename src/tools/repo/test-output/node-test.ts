@@ -31,7 +31,8 @@ export const parseTap: TestOutputParser = (output) => {
   const skipped = (count('skipped') ?? 0) + (count('todo') ?? 0)
   const failed = count('fail') ?? 0
   const names: string[] = []
-  for (const match of output.matchAll(/^( *)not ok \d+(?: - (.*))?\n(?:\1 {2}---\n((?:.*\n)*?)\1 {2}\.\.\.$)?/gm)) {
+  // Bounded: a block that never ends must not be looked for through all of a hostile output, again and again.
+  for (const match of output.matchAll(/^( *)not ok \d+(?: - (.*))?\n(?:\1 {2}---\n((?:.*\n){0,100}?)\1 {2}\.\.\.$)?/gm)) {
     const [, , title = '', details = ''] = match
     if (/(^| )# (TODO|SKIP)\b/i.test(title) || /^ *type: 'suite'$/m.test(details)) continue
     const file = /^ *location: '(.+?)(?::\d+:\d+)?'$/m.exec(details)?.[1] ?? ''

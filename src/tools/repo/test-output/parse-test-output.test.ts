@@ -224,3 +224,12 @@ describe('stripAnsi', () => {
     expect(stripAnsi(given)).toBe(wanted)
   })
 })
+
+it.each([
+  ['TAP version 13\n# tests 3\n', 'not ok 1\n  ---\n', 1024 * 1024],
+  ['', '{"Action":"fail","Package":"p%"}\n{"Action":"fail","Package":"q","Test":"t%"}\n', 1024 * 1024],
+])('is not held up by a million characters of %j%j', (head, part, length) => {
+  let output = head
+  for (let n = 0; output.length < length; n++) output += part.replaceAll('%', String(n))
+  expect(parseTestOutput(output)).not.toBeNull()
+})
