@@ -82,6 +82,16 @@ export const VARIABLES = {
   CLOISTER_REPO_HOSTS: list(',')
     .default(['github.com', 'gitlab.com', 'bitbucket.org'])
     .describe('Hosts from which `repo_url` may clone.'),
+  CLOISTER_POLICY: absolutePath
+    .optional()
+    .describe(
+      'Folder of policies (`*.cedar`), in the place of those that Cloister comes with. Read at start and on SIGHUP: docs/policy.md.',
+    ),
+  CLOISTER_OPA_URL: z
+    .url({ protocol: /^https?$/, error: 'an http or https URL' })
+    .optional()
+    .describe('A rule in the data API of an OPA server, which must allow each call besides. Absent: none is asked.'),
+  CLOISTER_OPA_TIMEOUT_MS: count(1).default(1000).describe('A policy server that has not answered by then, in ms, refuses.'),
   CLOISTER_MODEL: z
     .string()
     .optional()

@@ -1,17 +1,20 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
 import { Registry } from 'prom-client'
 import packageJson from '../package.json' with { type: 'json' }
 import { ModelProviders } from './agent/model-provider.ts'
 import { LocalArtifactStore } from './artifacts/local/local-artifact-store.ts'
+import type { Catalog } from './catalog/catalog.ts'
 import { loadCatalog } from './catalog/load-catalog.ts'
 import { offeredTools } from './catalog/offered-tools.ts'
 import { type Config, ConfigError, loadConfig, prepareHome } from './config.ts'
 import { buildApp } from './http/app.ts'
 import { createLogger } from './http/logger.ts'
 import { Reconciler } from './operator/reconciler.ts'
-import { RulePolicyEngine } from './policy/rule-policy-engine.ts'
+import { PolicySetError } from './policy/cedar/policy-files.ts'
+import { type ComposedPolicy, composePolicy } from './policy/compose-policy.ts'
 import { BubblewrapDriver } from './sandbox/bubblewrap/bubblewrap-driver.ts'
 import { closeInheritedDescriptors } from './sandbox/bubblewrap/inherited-descriptors.ts'
 import { ProcessDriver } from './sandbox/process/process-driver.ts'
@@ -66,6 +69,7 @@ export async function startServer(): Promise<void> {
       await server.stop()
     })
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop())
+    process.on('SIGHUP', () => server.reloadPolicy())
   } catch (error) {
     process.stderr.write(`cloister: ${error instanceof Error ? error.message : String(error)}\n`)
     process.exitCode = error instanceof ConfigError ? 2 : 7
@@ -77,6 +81,8 @@ export interface RunningServer {
   url: string
   /** Ends the server in order: sessions and their sandboxes stay as they are. */
   stop(): Promise<void>
+  /** Reads the policies again. A set that cannot be used is logged, and the old one stays. */
+  reloadPolicy(): void
 }
 
 /** @throws ConfigError, or an Error that says in one line why the server cannot start */
@@ -97,7 +103,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
   const artifacts = new LocalArtifactStore(config.ARTIFACT_ROOT)
   const eventLog = new EventLog(store, clock)
   const catalog = offeredTools(await loadCatalog(), { CLOISTER_SHELL: config.CLOISTER_SHELL })
-  const policy = new RulePolicyEngine()
+  const policy = loadPolicy(config, catalog)
   const models = new ModelProviders({
     default_model: config.CLOISTER_MODEL ?? null,
     anthropic: config.ANTHROPIC_API_KEY
@@ -133,7 +139,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     eventLog,
     artifacts,
     catalog,
-    policy,
+    policy: policy.engine,
     sandboxes,
     quota: new Quota({
       perMinutePerSession: config.WORKSPACE_RATE_LIMIT_PER_MINUTE,
@@ -230,6 +236,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
 
   return {
     url,
+    reloadPolicy: () => reloadPolicy(policy, logger),
     stop: async () => {
       await reconciler.stop()
       // Together: a request that waits for a long call is answered once the call is left to the next server.
@@ -246,6 +253,28 @@ export async function composeServer(config: Config): Promise<RunningServer> {
 export async function doctor(config: Config = loadConfig()): Promise<DriverCheck[]> {
   prepareHome(config.CLOISTER_HOME)
   return [await makeDriver(config).check()]
+}
+
+function loadPolicy(config: Config, catalog: Catalog): ComposedPolicy {
+  const { CLOISTER_POLICY: folder = null, CLOISTER_OPA_URL: url, CLOISTER_OPA_TIMEOUT_MS: timeoutMs } = config
+  const tools = catalog.list().map(({ metadata }) => metadata)
+  try {
+    return composePolicy({ folder, opa: url === undefined ? null : { url, timeoutMs } }, tools)
+  } catch (error) {
+    if (!(error instanceof PolicySetError)) throw error
+    throw new ConfigError(`CLOISTER_POLICY=${JSON.stringify(folder)}: ${error.message.replaceAll('\n', '; ')}`)
+  }
+}
+
+function reloadPolicy(policy: ComposedPolicy, logger: Pick<Logger, 'info' | 'error'>): void {
+  try {
+    policy.reload()
+    const { ids, digest } = policy.policies
+    logger.info({ policies: ids.length, digest, policy_version: policy.engine.version }, 'the policies were read again')
+  } catch (error) {
+    if (!(error instanceof PolicySetError)) throw error
+    logger.error({ problems: error.problems }, `the policies were not taken, those from before stay: ${error.message}`)
+  }
 }
 
 function makeDriver(config: Config): SandboxDriver {

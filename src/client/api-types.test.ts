@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { z } from 'zod'
 import type { approvalSchema } from '../http/schemas/approval.ts'
 import type { eventSchema } from '../http/schemas/event.ts'
-import type { artifactSchema, invocationSchema, logLineSchema } from '../http/schemas/invocation.ts'
+import type { artifactSchema, invocationSchema, logLineSchema, policyCheckSchema } from '../http/schemas/invocation.ts'
 import type { messageSchema } from '../http/schemas/message.ts'
 import type { createSessionSchema, sessionSchema, updateSessionSchema } from '../http/schemas/session.ts'
 import type { toolSchema } from '../http/schemas/tool.ts'
@@ -18,6 +18,7 @@ const same: [
   Same<api.CreateSession, z.input<typeof createSessionSchema>>,
   Same<api.UpdateSession, z.input<typeof updateSessionSchema>>,
   Same<api.Invocation, z.output<typeof invocationSchema>>,
+  Same<api.PolicyCheck, z.output<typeof policyCheckSchema>>,
   Same<api.Artifact, z.output<typeof artifactSchema>>,
   Same<api.LogLine, z.output<typeof logLineSchema>>,
   Same<api.Approval, z.output<typeof approvalSchema>>,
@@ -27,7 +28,7 @@ const same: [
   Same<api.ApiToken, z.output<typeof apiTokenSchema>>,
   Same<api.RoleBinding, z.output<typeof roleBindingSchema>>,
   Same<keyof api.Tool, keyof z.output<typeof toolSchema>>,
-] = [true, true, true, true, true, true, true, true, true, true, true, true, true]
+] = [true, true, true, true, true, true, true, true, true, true, true, true, true, true]
 
 test('the types of the client are those of the server', () => {
   expect(same.every(Boolean)).toBe(true)

@@ -142,3 +142,18 @@ export interface PageQuery {
   limit?: number | undefined
   cursor?: string | undefined
 }
+
+/** What policy says to a call. */
+export interface PolicyCheck {
+  tool_name: string
+  effect: 'allow' | 'deny' | 'require_approval' | 'standing_approval'
+  /** Not denied: it may still need an approval. */
+  allowed: boolean
+  requires_approval: boolean
+  rule: string
+  reason: string
+  violations: string[]
+  policies: string[]
+  approvers: string[][]
+  policy_version: string
+}

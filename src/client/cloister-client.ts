@@ -16,6 +16,7 @@ import type {
   Me,
   Message,
   PageQuery,
+  PolicyCheck,
   RoleBinding,
   Session,
   Tool,
@@ -258,6 +259,12 @@ export class CloisterClient {
       invocation = await this.getInvocation(invocation.id)
     }
     return invocation
+  }
+
+  /** What policy would say to this call. Nothing runs, nothing is recorded. */
+  async checkTool(sessionId: string, toolName: string, args: Record<string, unknown>): Promise<PolicyCheck> {
+    const path = `/v1/sessions/${segment(sessionId)}/tools/${segment(toolName)}/check`
+    return (await this.#post<{ check: PolicyCheck }>(path, { args })).check
   }
 
   /** Newest first. */

@@ -1,3 +1,5 @@
+import type { Approvers } from './approvers.ts'
+
 export const APPROVAL_STATUSES = ['pending', 'approved', 'denied', 'expired', 'used', 'revoked'] as const
 export type ApprovalStatus = (typeof APPROVAL_STATUSES)[number]
 
@@ -14,6 +16,8 @@ export interface Approval {
   /** Digest of what the person saw (a file's sha256, the tree and HEAD); null where the tool changes nothing that has one. */
   state_digest: string | null
   requested_by: string
+  /** Who may approve it, as policy said when it was requested. */
+  approvers: Approvers
   status: ApprovalStatus
   decided_by: string | null
   reason: string | null

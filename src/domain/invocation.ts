@@ -1,3 +1,4 @@
+import type { Approvers } from './approvers.ts'
 import { type ApiErrorCode, CloisterError, type ToolErrorCode } from './errors.ts'
 import type { Actor } from './principal.ts'
 
@@ -28,6 +29,19 @@ export interface InvocationError {
   details?: Record<string, unknown>
 }
 
+/** What policy said. Records of an older server have `rule`, `reason` and `policy_version` alone. */
+export interface RecordedDecision {
+  rule: string
+  reason: string
+  /** Digest of the rules and policies that it was made under. */
+  policy_version: string
+  effect?: 'allow' | 'deny' | 'require_approval' | 'standing_approval'
+  /** Ids of the administrator's policies that determined it. */
+  policies?: string[]
+  /** Who may approve, where approval is needed. */
+  approvers?: Approvers
+}
+
 /** One recorded call of one tool. Args and output are redacted before they get here. */
 export interface Invocation {
   id: string
@@ -41,7 +55,7 @@ export interface Invocation {
   correlation_id: string | null
   status: InvocationStatus
   approval: ApprovalUse | null
-  decision: { rule: string; reason: string; policy_version: string } | null
+  decision: RecordedDecision | null
   started_at: string
   completed_at: string | null
   duration_ms: number | null

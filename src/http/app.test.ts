@@ -459,6 +459,7 @@ describe('approvals', () => {
         policy_version: '1',
         state_digest: null,
         requested_by: 'default/alice',
+        approvers: [['owner', 'admin']],
         status: 'pending',
         decided_by: null,
         reason: null,

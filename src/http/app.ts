@@ -54,6 +54,7 @@ import { listSessions } from './routes/sessions/list-sessions.ts'
 import { mintSessionToken } from './routes/sessions/mint-session-token.ts'
 import { restoreSession } from './routes/sessions/restore-session.ts'
 import { updateSession } from './routes/sessions/update-session.ts'
+import { checkTool } from './routes/tools/check-tool.ts'
 import { invokeTool } from './routes/tools/invoke-tool.ts'
 import { listTools } from './routes/tools/list-tools.ts'
 import { createUser } from './routes/users/create-user.ts'
@@ -158,6 +159,7 @@ export function buildApp(deps: AppDependencies): App {
 
     listTools(scope, deps)
     invokeTool(scope, deps)
+    checkTool(scope, deps)
 
     listInvocations(scope, deps)
     getInvocation(scope, deps)

@@ -1,3 +1,4 @@
+import type { Approvers } from '../domain/approvers.ts'
 import type { Caller } from '../domain/principal.ts'
 import type { Session } from '../domain/session.ts'
 import type { ToolMetadata } from '../domain/tool.ts'
@@ -24,19 +25,30 @@ export interface PolicyRule {
   check(request: PolicyRequest): string | null
 }
 
+/** What every decision says. */
+interface Decided {
+  rule: string
+  reason: string
+  policy_version: string
+  /** Ids of the administrator's policies that determined it. Absent: only the built-in rules were asked. */
+  policies?: string[]
+}
+
 export type Decision =
-  | { effect: 'allow'; rule: string; reason: string; policy_version: string }
+  | (Decided & { effect: 'allow' })
   /** All rules that refuse, the first one being `rule`. */
-  | { effect: 'deny'; rule: string; reason: string; policy_version: string; violations: Denial[] }
-  | { effect: 'require_approval'; rule: string; reason: string; policy_version: string }
+  | (Decided & { effect: 'deny'; violations: Denial[] })
+  /** `approvers` absent: the session's owner or an admin. `ttl_seconds` null or absent: as the server is configured. */
+  | (Decided & { effect: 'require_approval'; approvers?: Approvers; ttl_seconds?: number | null })
   /** Needs approval and has it by the session's `auto_approve`. */
-  | { effect: 'standing_approval'; rule: string; reason: string; policy_version: string; by: string }
+  | (Decided & { effect: 'standing_approval'; by: string; approvers?: Approvers })
 
 /** Denies by default: a request that no rule understands (unknown field kinds, a rule that throws) is denied. */
 export interface PolicyEngine {
-  /** Digest of the rules in force. */
+  /** Digest of the rules and policies in force. */
   readonly version: string
-  decide(request: PolicyRequest): Decision
+  /** Never rejects: what cannot be asked denies. */
+  decide(request: PolicyRequest): Decision | Promise<Decision>
   /** Is this tool shown to this session at all (its allow and deny lists, network, roles)? */
   visible(session: Session, tool: ToolMetadata): boolean
 }

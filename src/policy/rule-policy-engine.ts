@@ -87,6 +87,6 @@ function refusal(rule: PolicyRule, request: PolicyRequest): Denial | null {
 }
 
 /** Risk `high` is covered only by what an admin gave. */
-function covers(approval: AutoApproval, tool: ToolMetadata): boolean {
+export function covers(approval: AutoApproval, tool: ToolMetadata): boolean {
   return matchesToolPattern(approval.pattern, tool.name) && (tool.risk_level !== 'high' || approval.by.admin)
 }

@@ -1,4 +1,5 @@
 import type { Approval, ApprovalStatus } from '../domain/approval.ts'
+import type { Approvers } from '../domain/approvers.ts'
 import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/invocation.ts'
 import type { Message } from '../domain/message.ts'
 import type { Caller } from '../domain/principal.ts'
@@ -36,6 +37,23 @@ export interface ToolFilter {
   family?: string
 }
 
+/** What the gate would say to a call, and why. */
+export interface PolicyCheck {
+  tool_name: string
+  effect: 'allow' | 'deny' | 'require_approval' | 'standing_approval'
+  /** Not denied: it may still need an approval. */
+  allowed: boolean
+  requires_approval: boolean
+  rule: string
+  reason: string
+  violations: string[]
+  /** Ids of the administrator's policies that determine it. */
+  policies: string[]
+  /** Who may approve, where approval is needed. */
+  approvers: Approvers
+  policy_version: string
+}
+
 /** THE gate: REST, CLI, MCP, files endpoint and agent loop all come through `invoke`. */
 export interface Invocations {
   /**
@@ -60,6 +78,8 @@ export interface Invocations {
     id: string,
     artifactId: string,
   ): Promise<{ artifact: Artifact; open(range?: { start: number; end: number }): Promise<NodeJS.ReadableStream> }>
+  /** What `invoke` would be told by policy. Runs and records nothing. */
+  check(caller: Caller, sessionId: string, toolName: string, args: unknown): Promise<PolicyCheck>
   /** Kills what runs; the record ends `failed` / `cancelled`. */
   cancel(caller: Caller, id: string): Promise<Invocation>
   tools(caller: Caller, sessionId: string, filter: ToolFilter): Promise<ToolMetadata[]>

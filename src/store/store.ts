@@ -156,8 +156,17 @@ export interface Store {
       from: ApprovalStatus,
       fields: { status: ApprovalStatus; decided_by?: string | null; reason?: string | null; decided_at?: string | null },
     ): Promise<boolean>
+    /**
+     * `owner`: of the sessions of this principal, and those whose approvers hold one of the entries of `named`, whatever else they
+     * hold: whether that is enough is for the caller to ask.
+     */
     list(
-      filter: { status?: ApprovalStatus; session_id?: string; owner?: { tenant_id: string; actor_id: string } },
+      filter: {
+        status?: ApprovalStatus
+        session_id?: string
+        owner?: { tenant_id: string; actor_id: string }
+        named?: string[]
+      },
       page: PageRequest,
     ): Promise<Page<Approval>>
     pending(): Promise<Approval[]>

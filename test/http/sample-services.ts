@@ -158,6 +158,22 @@ export function sampleServices(store: Store, eventLog: EventLog) {
   }
 
   const invocations = {
+    async check(caller: Caller, sessionId: string, toolName: string) {
+      const found = await store.sessions.get(sessionId)
+      if (!found || !owns(caller, found)) throw errors.notFound('session')
+      return {
+        tool_name: toolName,
+        effect: 'allow' as const,
+        allowed: true,
+        requires_approval: false,
+        rule: 'allowed',
+        reason: 'no rule is against it',
+        violations: [],
+        policies: [],
+        approvers: [],
+        policy_version: '1',
+      }
+    },
     async invoke(caller: Caller, request: InvokeRequest): Promise<Invocation> {
       asked.invoked.push({ caller, request })
       const found = await store.sessions.get(request.session_id)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { APPROVAL_STATUSES } from '../../domain/approval.ts'
-import { jsonObject, time } from './common.ts'
+import { approversSchema, jsonObject, time } from './common.ts'
 
 export const approvalSchema = z
   .object({
@@ -13,6 +13,7 @@ export const approvalSchema = z
     policy_version: z.string(),
     state_digest: z.string().nullable().describe('Digest of what the person saw; changed since means stale.'),
     requested_by: z.string(),
+    approvers: approversSchema,
     status: z.enum(APPROVAL_STATUSES),
     decided_by: z.string().nullable(),
     reason: z.string().nullable(),

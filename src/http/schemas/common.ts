@@ -34,3 +34,7 @@ export const noBody = z.strictObject({}).nullish()
  */
 export const principalName = () =>
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/, 'letters, digits and . _ @ + -, at most 128, a letter or digit first')
+
+export const approversSchema = z
+  .array(z.array(z.string()))
+  .describe('Who may approve: one of each list. `owner`, `admin`, `role:<tool role>`, `principal:<tenant>/<actor>`.')

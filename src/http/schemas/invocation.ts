@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type ApiErrorCode, HTTP_STATUS, type ToolErrorCode } from '../../domain/errors.ts'
 import { INVOCATION_STATUSES } from '../../domain/invocation.ts'
-import { jsonObject, time } from './common.ts'
+import { approversSchema, jsonObject, time } from './common.ts'
 
 export const actorSchema = z
   .object({ kind: z.enum(['user', 'agent', 'mcp', 'system']), id: z.string() })
@@ -34,6 +34,8 @@ const TOOL_ERRORS = [
 
 const INVOCATION_ERRORS = [...new Set([...TOOL_ERRORS, ...(Object.keys(HTTP_STATUS) as ApiErrorCode[])])]
 
+export const EFFECTS = ['allow', 'deny', 'require_approval', 'standing_approval'] as const
+
 /** Keys stand in the order in which they are sent: same record, same JSON. */
 export const invocationSchema = z
   .object({
@@ -50,7 +52,16 @@ export const invocationSchema = z
       .object({ kind: z.enum(['given', 'standing', 'requested']), by: z.string(), approval_id: z.string().nullable() })
       .nullable()
       .describe('Where consent came from.'),
-    decision: z.object({ rule: z.string(), reason: z.string(), policy_version: z.string() }).nullable(),
+    decision: z
+      .object({
+        rule: z.string(),
+        reason: z.string(),
+        policy_version: z.string().describe('Digest of the rules and policies that it was made under.'),
+        effect: z.enum(EFFECTS).exactOptional(),
+        policies: z.array(z.string()).exactOptional().describe("Ids of the administrator's policies that determined it."),
+        approvers: approversSchema.exactOptional(),
+      })
+      .nullable(),
     started_at: time(),
     completed_at: time().nullable(),
     duration_ms: z.number().nullable(),
@@ -77,3 +88,18 @@ export const invocationSchema = z
 export const logLineSchema = z
   .object({ at: time(), channel: z.enum(['stdout', 'stderr', 'cloister']), message: z.string() })
   .meta({ id: 'LogLine' })
+
+export const policyCheckSchema = z
+  .object({
+    tool_name: z.string(),
+    effect: z.enum(EFFECTS),
+    allowed: z.boolean().describe('Not denied: it may still need an approval.'),
+    requires_approval: z.boolean(),
+    rule: z.string(),
+    reason: z.string(),
+    violations: z.array(z.string()),
+    policies: z.array(z.string()).describe("Ids of the administrator's policies that determine it."),
+    approvers: approversSchema,
+    policy_version: z.string(),
+  })
+  .meta({ id: 'PolicyCheck', description: 'What policy says to a call. Nothing ran, nothing was recorded.' })

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino'
 import type { Approval, ApprovalStatus } from '../../domain/approval.ts'
+import { describeApprovers, entriesOf, isNamed, mayApprove } from '../../domain/approvers.ts'
 import { errors } from '../../domain/errors.ts'
 import { approvalDue } from '../../domain/lifecycle.ts'
 import { actorOf, type Caller, owns, type Permission, permissionsOf, principalKey, SYSTEM } from '../../domain/principal.ts'
+import type { Session } from '../../domain/session.ts'
 import type { Page, PageRequest, Store } from '../../store/store.ts'
 import type { Approvals, Invocations, Sandboxes } from '../contracts.ts'
 import type { EventLog } from '../event-log.ts'
@@ -17,8 +19,10 @@ export interface ApprovalServiceDependencies {
 }
 
 /**
- * A person's yes or no. Decided by the session's owner or an admin; never by an agent credential, whose own calls these are. The
- * decision is on record before anything follows from it: what follows is taken up again after a crash.
+ * A person's yes or no. Who may say yes is policy, and stands in the approval's `approvers`: the session's owner or an admin where
+ * nothing else is said. Whom it names beside these sees that approval, and nothing else of the session. The owner, an admin and
+ * those who may say yes can say no. Never an agent credential, whose own calls these are. The decision is on record before
+ * anything follows from it: what follows is taken up again after a crash.
  */
 export class ApprovalService implements Approvals {
   readonly #deps: ApprovalServiceDependencies
@@ -33,14 +37,20 @@ export class ApprovalService implements Approvals {
     page: PageRequest,
   ): Promise<Page<Approval>> {
     if (!permissionsOf(caller).includes('session:get')) throw errors.permissionDenied('session:get')
+    const { store } = this.#deps
     const everything = caller.kind === 'system' || (caller.kind === 'user' && caller.admin)
-    const owner =
-      everything || caller.kind !== 'user' ? {} : { owner: { tenant_id: caller.tenant_id, actor_id: caller.actor_id } }
-    return this.#deps.store.approvals.list({ ...filter, ...owner }, page)
+    if (everything || caller.kind !== 'user') return store.approvals.list(filter, page)
+    const owner = { tenant_id: caller.tenant_id, actor_id: caller.actor_id }
+    const found = await store.approvals.list({ ...filter, owner, named: entriesOf(caller) }, page)
+    const sessions = new Map<string, Session | null>()
+    for (const { session_id } of found.items)
+      if (!sessions.has(session_id)) sessions.set(session_id, await store.sessions.get(session_id))
+    // What only looks as if it named the caller (a role of another tenant, one of two demands) is not theirs to see.
+    return { ...found, items: found.items.filter((each) => sees(caller, each, sessions.get(each.session_id) ?? null)) }
   }
 
   get(caller: Caller, id: string): Promise<Approval> {
-    return this.#own(caller, id, 'session:get')
+    return this.#seen(caller, id, 'session:get').then(({ approval }) => approval)
   }
 
   approve(caller: Caller, id: string, reason: string | null): Promise<Approval> {
@@ -69,8 +79,13 @@ export class ApprovalService implements Approvals {
     reason: string | null,
   ): Promise<Approval> {
     const { eventLog, invocations, sandboxes, store, clock, logger } = this.#deps
-    const approval = await this.#own(caller, id, 'session:approve')
+    const { approval, session } = await this.#seen(caller, id, 'session:approve')
     if (caller.kind !== 'user') throw errors.permissionDenied('session:approve')
+    if (status === 'approved' && !mayApprove(approval.approvers, caller, session.owner))
+      throw errors.permissionDenied(
+        'session:approve',
+        `policy does not let you approve this: it has to be ${describeApprovers(approval.approvers)}`,
+      )
     const now = clock()
     if (approvalDue(approval, now.getTime()).action === 'expire') await this.#expire(approval, now)
     const redactor = await sandboxes.redactor(approval.session_id)
@@ -95,7 +110,9 @@ export class ApprovalService implements Approvals {
       return false
     })
     if (!decided) {
-      const { status: now } = await this.#own(caller, id, 'session:approve')
+      const {
+        approval: { status: now },
+      } = await this.#seen(caller, id, 'session:approve')
       throw errors.conflict(`the approval is ${now} already`, { status: now })
     }
     try {
@@ -123,11 +140,17 @@ export class ApprovalService implements Approvals {
     if (done) await invocations.approvalExpired({ ...approval, ...expired })
   }
 
-  async #own(caller: Caller, id: string, permission: Permission): Promise<Approval> {
+  async #seen(caller: Caller, id: string, permission: Permission): Promise<{ approval: Approval; session: Session }> {
     const approval = await this.#deps.store.approvals.get(id)
     const session = approval && (await this.#deps.store.sessions.get(approval.session_id))
-    if (!session || session.state === 'deleted' || !owns(caller, session)) throw errors.notFound('approval')
+    if (!session || !sees(caller, approval, session)) throw errors.notFound('approval')
     if (!permissionsOf(caller).includes(permission)) throw errors.permissionDenied(permission)
-    return approval
+    return { approval, session }
   }
+}
+
+/** Of a session of theirs, or named by policy as somebody who may approve. */
+function sees(caller: Caller, approval: Approval, session: Session | null): boolean {
+  if (!session || session.state === 'deleted') return false
+  return owns(caller, session) || (caller.kind === 'user' && isNamed(approval.approvers, caller, session.owner))
 }

@@ -11,7 +11,7 @@ import { AlreadyUsed, type InvocationExecution, unknownOutcome } from './invocat
 import { examineArgs, isOpen } from './invocation-record.ts'
 import { untilAborted } from './invocation-runner.ts'
 import { cancelled, type LiveCall, type OpenCalls } from './open-calls.ts'
-import type { PolicyGate } from './policy-gate.ts'
+import { approversOf, type PolicyGate } from './policy-gate.ts'
 
 export interface InvocationReopenerParts {
   calls: OpenCalls
@@ -76,11 +76,14 @@ export class InvocationReopener {
       try {
         if (call.issues.length > 0)
           throw errors.invalidArgument(`the arguments are no longer valid: ${describeIssues(call.issues)}`, call.issues)
-        this.#policy.decide(call)
+        const decision = await this.#policy.decide(call)
         const digest = await this.#execution.whileServing(untilAborted(this.#execution.stateDigest(call), live.signal))
         if ('error' in digest) throw digest.error
-        if (approval.policy_version !== this.#deps.policy.version)
+        if (approval.policy_version !== decision.policy_version)
           throw stale('the policy is another one than when it was requested')
+        // A policy server can change its mind without another version.
+        if (JSON.stringify(approversOf(decision) ?? approval.approvers) !== JSON.stringify(approval.approvers))
+          throw stale('other people have to approve it than when it was requested')
         if (approval.state_digest !== digest.value) throw stale('what it would change was changed since it was requested')
         await this.#execution.start(call, { kind: 'requested', by: approval.decided_by ?? '', approval_id: approval.id })
       } catch (error) {

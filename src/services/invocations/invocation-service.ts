@@ -1,12 +1,14 @@
 import type { Approval } from '../../domain/approval.ts'
+import { DEFAULT_APPROVERS } from '../../domain/approvers.ts'
 import { errors, ToolError } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
 import { type Invocation, InvocationRefused, type InvocationStatus } from '../../domain/invocation.ts'
 import { actorOf, type Caller, principalKey, SYSTEM } from '../../domain/principal.ts'
 import { admits, type Session } from '../../domain/session.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
+import type { Decision } from '../../policy/policy-engine.ts'
 import type { PageRequest, Store } from '../../store/store.ts'
-import type { Invocations, InvokeRequest, ToolFilter } from '../contracts.ts'
+import type { Invocations, InvokeRequest, PolicyCheck, ToolFilter } from '../contracts.ts'
 import { about, describeIssues, type GateCall, newGateCall } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import { InvocationEnding, NotRecorded } from './invocation-ending.ts'
@@ -16,7 +18,7 @@ import { examineArgs, type Intake, isOpen, mayTryAgain, previewArgs, refusalOf }
 import { InvocationReopener } from './invocation-reopener.ts'
 import { InvocationRunner, type Performance, untilAborted } from './invocation-runner.ts'
 import { cancelled, type LiveCall, OpenCalls, stopping } from './open-calls.ts'
-import { PolicyGate } from './policy-gate.ts'
+import { approversOf, PolicyGate } from './policy-gate.ts'
 import { systemTool } from './system-tool.ts'
 
 /**
@@ -158,11 +160,11 @@ export class InvocationService implements Invocations {
       .filter((tool) => (filter.family ?? tool.family) === tool.family)
   }
 
-  /** What the gate would say to a call. Runs and records nothing. */
-  async check(caller: Caller, sessionId: string, toolName: string, args: Record<string, unknown>) {
-    const session = await this.#reader.session(caller, sessionId, null)
+  async check(caller: Caller, sessionId: string, toolName: string, args: unknown): Promise<PolicyCheck> {
+    const agent = caller.kind === 'agent' || caller.kind === 'mcp'
+    const session = await this.#reader.session(caller, sessionId, agent ? null : 'session:get')
     const redactor = await this.#deps.sandboxes.redactor(session.id)
-    return this.#policy.policyView(caller, session, redactor).check(toolName, args)
+    return this.#policy.check(caller, session, redactor, toolName, args)
   }
 
   async cancel(caller: Caller, id: string): Promise<Invocation> {
@@ -315,9 +317,11 @@ export class InvocationService implements Invocations {
       const admission = this.#deps.quota.enter(call.session.id, principalKey(call.session.principal))
       if (!admission.ok) throw errors.rateLimited(admission.reason, admission.retryAfterSeconds)
       try {
-        const decision = this.#policy.decide(call)
+        const decision = await this.#policy.decide(call)
+        // A policy server takes its time: nothing is begun that a stopping server would leave at once.
+        if (this.#calls.stopped.aborted) throw stopping()
         const use = this.#policy.consent(call, decision)
-        if (use === 'ask') return await this.#ask(call)
+        if (use === 'ask') return await this.#ask(call, decision)
         await this.#execution.start(call, use)
         return await this.#execution.run(call)
       } finally {
@@ -329,8 +333,10 @@ export class InvocationService implements Invocations {
     }
   }
 
-  async #ask(call: GateCall): Promise<Invocation> {
-    const { eventLog, approvalTtlSeconds, clock, policy } = this.#deps
+  async #ask(call: GateCall, decision: Decision): Promise<Invocation> {
+    const { eventLog, clock } = this.#deps
+    const ttl = (decision.effect === 'require_approval' && decision.ttl_seconds) || this.#deps.approvalTtlSeconds
+    const approvers = approversOf(decision) ?? DEFAULT_APPROVERS
     const digest = await this.#execution.whileServing(untilAborted(this.#execution.stateDigest(call), call.live.signal))
     if ('error' in digest) throw digest.error
     const record: Invocation = { ...call.record, status: 'pending_approval' }
@@ -342,14 +348,15 @@ export class InvocationService implements Invocations {
       tool_name: record.tool_name,
       args: record.args,
       args_digest: record.args_digest,
-      policy_version: policy.version,
+      policy_version: decision.policy_version,
       state_digest: digest.value,
       requested_by: record.actor.id,
+      approvers,
       status: 'pending',
       decided_by: null,
       reason: null,
       created_at: now.toISOString(),
-      expires_at: new Date(now.getTime() + approvalTtlSeconds * 1000).toISOString(),
+      expires_at: new Date(now.getTime() + ttl * 1000).toISOString(),
       decided_at: null,
     }
     call.live.signal.throwIfAborted()
@@ -362,6 +369,7 @@ export class InvocationService implements Invocations {
         args: previewArgs(record.args),
         args_digest: record.args_digest,
         reason: record.decision?.reason ?? null,
+        approvers,
         expires_at: approval.expires_at,
       })
     })

@@ -1,4 +1,4 @@
-import type { Kysely, Selectable } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
 import type { Approval } from '../../domain/approval.ts'
 import { errors } from '../../domain/errors.ts'
 import { decodeCursor } from '../cursor.ts'
@@ -6,14 +6,14 @@ import { toPage } from '../page.ts'
 import { checkPageLimit } from '../page-limit.ts'
 import type { Store } from '../store.ts'
 import type { ApprovalsTable, Database } from './database.ts'
-import { objectFromJson, toJson } from './json-column.ts'
+import { arrayFromJson, objectFromJson, toJson } from './json-column.ts'
 
 export function approvals(db: Kysely<Database>): Store['approvals'] {
   return {
     async insert(approval) {
       const inserted = await db
         .insertInto('approvals')
-        .values({ ...approval, args: toJson(approval.args) })
+        .values({ ...approval, args: toJson(approval.args), approvers: toJson(approval.approvers) })
         .onConflict((oc) => oc.column('id').doNothing())
         .executeTakeFirst()
       if (inserted.numInsertedOrUpdatedRows === 0n) throw errors.conflict(`the approval id ${approval.id} is taken`)
@@ -51,10 +51,14 @@ export function approvals(db: Kysely<Database>): Store['approvals'] {
       let query = db.selectFrom('approvals').innerJoin('sessions', 'sessions.id', 'approvals.session_id').selectAll('approvals')
       if (filter.status !== undefined) query = query.where('approvals.status', '=', filter.status)
       if (filter.session_id !== undefined) query = query.where('approvals.session_id', '=', filter.session_id)
-      if (filter.owner)
-        query = query
-          .where('sessions.owner_tenant_id', '=', filter.owner.tenant_id)
-          .where('sessions.owner_actor_id', '=', filter.owner.actor_id)
+      const { owner, named = [] } = filter
+      if (owner)
+        query = query.where((eb) =>
+          eb.or([
+            eb.and([eb('sessions.owner_tenant_id', '=', owner.tenant_id), eb('sessions.owner_actor_id', '=', owner.actor_id)]),
+            ...named.map((entry) => sql<boolean>`approvals.approvers like ${containing(JSON.stringify(entry))} escape '~'`),
+          ]),
+        )
       if (page.cursor !== null) {
         const [at, id] = decodeCursor(page.cursor, ['string', 'string']) as [string, string]
         query = query.where((eb) =>
@@ -86,5 +90,14 @@ export function approvals(db: Kysely<Database>): Store['approvals'] {
 }
 
 function toApproval(row: Selectable<ApprovalsTable>): Approval {
-  return { ...row, args: objectFromJson(row.args, `approvals.args of ${row.id}`) }
+  return {
+    ...row,
+    args: objectFromJson(row.args, `approvals.args of ${row.id}`),
+    approvers: arrayFromJson<string[]>(row.approvers, `approvals.approvers of ${row.id}`),
+  }
+}
+
+/** A LIKE pattern, with `~` as its escape. */
+function containing(text: string): string {
+  return `%${text.replace(/[~%_]/g, '~$&')}%`
 }

@@ -150,6 +150,7 @@ export interface ApprovalsTable {
   policy_version: string
   state_digest: string | null
   requested_by: string
+  approvers: Json
   status: ApprovalStatus
   decided_by: string | null
   reason: string | null

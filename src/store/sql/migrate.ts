@@ -2,10 +2,12 @@ import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import { initial } from './migrations/0001-initial.ts'
+import { approvers } from './migrations/0002-approvers.ts'
 
 /** In order. A migration that was released is never changed: add the next number. */
 export const MIGRATIONS: Record<string, Migration> = {
   '0001-initial': initial,
+  '0002-approvers': approvers,
 }
 
 const TABLE = 'schema_migrations'

@@ -94,6 +94,7 @@ export function approval(sessionId: string, fields: Partial<Approval> = {}): App
     policy_version: '1',
     state_digest: null,
     requested_by: 'default/alice',
+    approvers: [['owner', 'admin']],
     status: 'pending',
     decided_by: null,
     reason: null,
