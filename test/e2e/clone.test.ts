@@ -1,10 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { GitHttpServer } from '../support/git-http-server.ts'
 import { ServerProcess } from '../support/server-process.ts'
 
 /** Sessions from repositories: a real git server (git http-backend behind HTTP) on loopback, public and private. */
@@ -12,23 +11,21 @@ import { ServerProcess } from '../support/server-process.ts'
 const TOKEN = 'git-server-token-value'
 
 let folder: string
-let git: Server
+let git: GitHttpServer
 let origin: string
 let server: ServerProcess
-const authorizations: (string | undefined)[] = []
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cloister-git-'))
   makeRepository('plain', { 'README.md': 'hello from the repository\n', 'instructions.md': 'of the repository itself\n' })
   makeRepository('tracks-cloister', { '.cloister/setup.sh': 'echo evil\n' })
-  git = createServer(serveGit).listen(0, '127.0.0.1')
-  await new Promise((resolve) => git.once('listening', resolve))
-  origin = `http://127.0.0.1:${(git.address() as AddressInfo).port}`
+  git = await GitHttpServer.start(folder, { token: TOKEN })
+  origin = git.origin
   server = await ServerProcess.start({ env: { CLOISTER_REPO_HOSTS: `github.com,${origin}` } })
 })
 afterAll(async () => {
   await server.destroy()
-  git.close()
+  await git.stop()
   rmSync(folder, { recursive: true })
 })
 
@@ -48,54 +45,6 @@ function makeRepository(name: string, files: Record<string, string>): void {
   run('add', '.')
   run('commit', '-qm', 'second')
   run('checkout', '-q', 'trunk')
-}
-
-/** CGI, as git-http-backend(1) wants it. `/private/...` needs the token. */
-function serveGit(request: IncomingMessage, response: ServerResponse): void {
-  const url = new URL(request.url ?? '/', 'http://git')
-  authorizations.push(request.headers.authorization)
-  let path = url.pathname
-  if (path.startsWith('/private/')) {
-    const [, password] = Buffer.from((request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64')
-      .toString()
-      .split(':')
-    if (password !== TOKEN) {
-      response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
-      return
-    }
-    path = path.slice('/private'.length)
-  }
-  const backend = spawn('git', ['http-backend'], {
-    env: {
-      PATH: process.env['PATH'],
-      GIT_PROJECT_ROOT: folder,
-      GIT_HTTP_EXPORT_ALL: '1',
-      PATH_INFO: path,
-      QUERY_STRING: url.search.slice(1),
-      REQUEST_METHOD: request.method,
-      CONTENT_TYPE: request.headers['content-type'] ?? '',
-      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-      GIT_PROTOCOL: request.headers['git-protocol']?.toString() ?? '',
-      GIT_CONFIG_COUNT: '1',
-      GIT_CONFIG_KEY_0: 'uploadpack.allowAnySHA1InWant',
-      GIT_CONFIG_VALUE_0: 'true',
-    },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  request.pipe(backend.stdin)
-  const chunks: Buffer[] = []
-  backend.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  backend.once('close', () => {
-    const output = Buffer.concat(chunks)
-    const end = output.indexOf('\r\n\r\n')
-    let status = 200
-    for (const line of output.subarray(0, end).toString().split('\r\n')) {
-      const [name = '', value = ''] = line.split(': ', 2)
-      if (name === 'Status') status = Number.parseInt(value, 10)
-      else response.setHeader(name, value)
-    }
-    response.writeHead(status).end(output.subarray(end + 4))
-  })
 }
 
 const read = async (id: string, path: string) => (await server.invoke(id, 'fs.read', { path })).body.invocation?.output?.content
@@ -124,12 +73,12 @@ it('clones, keeps its own files out of the way, and runs setup after', async () 
 
   // Close and restore clone nothing again: what was changed stays.
   await server.invoke(session.id, 'fs.write', { path: 'mine.txt', content: 'kept' }, { approved: true })
-  const requests = authorizations.length
+  const requests = git.authorizations.length
   await server.request('POST', `/v1/sessions/${session.id}/close`)
   await server.request('POST', `/v1/sessions/${session.id}/restore`)
   await server.waitForState(session.id, (state) => state === 'idle')
   expect(await read(session.id, 'mine.txt')).toBe('kept')
-  expect(authorizations).toHaveLength(requests)
+  expect(git.authorizations).toHaveLength(requests)
 })
 
 it.each([['feature'], ['v1']])('clones the ref %s', async (repo_ref) => {
@@ -155,7 +104,7 @@ it('clones a private repository with a secret that ends up nowhere', async () =>
     repo_auth_secret: 'GIT_TOKEN',
   })
   expect([state, state_reason]).toEqual(['idle', null])
-  expect(authorizations.filter(Boolean).length).toBeGreaterThan(0)
+  expect(git.authorizations.filter(Boolean).length).toBeGreaterThan(0)
   expect(await read(id, '.git/config')).not.toContain(TOKEN)
   const found = await server.invoke(id, 'fs.search', { pattern: 'git-server', path: '.' })
   expect(found.body.invocation.output.count).toBe(0)

@@ -6,6 +6,11 @@ export interface GitOptions {
   stdin?: string
   /** Exit codes that are an answer and not a failure. Default: only 0. */
   accept?: number[]
+  env?: Record<string, string>
+  /** Settings that have the last word, after what makes the repository's own harmless. */
+  config?: [string, string][]
+  /** Only for what needs one of them: a program that git starts could read the rest. */
+  with_secrets?: boolean
 }
 
 export interface GitResult extends CommandResult {
@@ -14,10 +19,13 @@ export interface GitResult extends CommandResult {
 }
 
 /**
- * Git in the session's workspace, with nothing of the repository's configuration able to start a program, and no network.
+ * Git in the session's workspace, with nothing of the repository's configuration able to start a program, and no network but what
+ * a caller opens (see `git-remote.ts`).
  * The overrides go through the environment, where a driver's name may hold any character; git gives them the last word.
  */
 export interface Repository {
+  /** Keys that the repository's configuration sets, as git writes them: section and last part in lower case. */
+  keys: string[]
   run(args: string[], options?: GitOptions): Promise<GitResult>
 }
 
@@ -52,16 +60,16 @@ const ENVIRONMENT = {
  *   and its configuration, elsewhere)
  */
 export async function openRepository({ sandbox }: ToolContext): Promise<Repository> {
-  const run = async (argv: string[], env: Record<string, string>, stdin?: string): Promise<CommandResult> =>
+  const run = async (argv: string[], env: Record<string, string>, options: GitOptions = {}): Promise<CommandResult> =>
     await sandbox.run(argv, {
       env: { ...ENVIRONMENT, ...env },
-      without_secrets: true,
+      ...(!options.with_secrets && { without_secrets: true }),
       quiet: true,
-      ...(stdin !== undefined && { stdin }),
+      ...(options.stdin !== undefined && { stdin: options.stdin }),
     })
 
   // None of these starts a program of the repository's, wherever `.git` leads.
-  const [kind, inside, keys] = await Promise.all([
+  const [kind, inside, listed] = await Promise.all([
     run(['stat', '-c', '%F', '.git'], {}),
     run([...GIT, 'rev-parse', '--git-dir'], overridesFor([])),
     run([...GIT, 'config', '--includes', '--list', '--name-only', '-z'], overridesFor([])),
@@ -74,13 +82,16 @@ export async function openRepository({ sandbox }: ToolContext): Promise<Reposito
     })
   // Without this check `git diff` would fall back to comparing any two files when .git is no repository.
   if (inside.exit_code !== 0) throw failure(inside, 'rev-parse')
-  if (keys.exit_code !== 0) throw failure(keys, 'config')
-  const overrides = overridesFor(keys.stdout.split('\0').filter((key) => key !== ''))
+  if (listed.exit_code !== 0) throw failure(listed, 'config')
+  const keys = listed.stdout.split('\0').filter((key) => key !== '')
+  const overrides = overridesFor(keys)
 
   return {
+    keys,
     async run(args, options = {}) {
       const command = [...GIT, ...args]
-      const result = await run(command, overrides, options.stdin)
+      const settings = options.config ? overridesFor(keys, options.config) : overrides
+      const result = await run(command, { ...settings, ...options.env }, options)
       if (!(options.accept ?? [0]).includes(result.exit_code)) throw failure(result, args[0] ?? '')
       return { ...result, command }
     },

@@ -47,6 +47,39 @@ const FIXED: [string, string][] = [
   ['apply.whitespace', 'nowarn'],
   ['protocol.allow', 'never'],
   ['gc.auto', '0'],
+  ['maintenance.auto', 'false'],
+  // What is committed, merged and exchanged is what was asked for, signed by nobody.
+  ['commit.gpgSign', 'false'],
+  ['tag.gpgSign', 'false'],
+  ['push.gpgSign', 'false'],
+  ['commit.verbose', 'false'],
+  ['commit.template', '/dev/null'],
+  ['core.commentChar', '#'],
+  ['i18n.commitEncoding', 'UTF-8'],
+  ['push.followTags', 'false'],
+  ['push.pushOption', ''],
+  ['push.recurseSubmodules', 'no'],
+  ['fetch.recurseSubmodules', 'false'],
+  ['fetch.prune', 'false'],
+  ['fetch.pruneTags', 'false'],
+  ['fetch.writeCommitGraph', 'false'],
+  ['fetch.output', 'full'],
+  ['transfer.bundleURI', 'false'],
+  ['merge.default', 'text'],
+  ['merge.autoStash', 'false'],
+  ['merge.verifySignatures', 'false'],
+  ['rebase.autoStash', 'false'],
+  ['rebase.autoSquash', 'false'],
+  ['rebase.updateRefs', 'false'],
+  ['rerere.enabled', 'false'],
+  ['checkout.guess', 'true'],
+  ['blame.coloring', 'none'],
+  ['blame.date', 'iso'],
+  ['blame.showEmail', 'false'],
+  ['blame.showRoot', 'false'],
+  ['blame.blankBoundary', 'false'],
+  ['blame.markIgnoredLines', 'false'],
+  ['blame.markUnblamableLines', 'false'],
 ]
 
 /** Keys with a name in the middle, and what makes each harmless. An empty filter or text conversion is none; `false` fails. */
@@ -59,13 +92,19 @@ const DRIVERS: [RegExp, string][] = [
   [/^gpg\..+\.(program|defaultkeycommand)$/s, 'false'],
   [/^protocol\..+\.allow$/s, 'never'],
   [/^(remote\..+\.(uploadpack|receivepack)|remote\..+\.vcs)$/s, 'false'],
+  [/^remote\..+\.(mirror|prune|prunetags)$/s, 'false'],
+  [/^remote\..+\.(proxy|pushoption|serveroption)$/s, ''],
+  // Options for `git merge`, strategies (programs) among them.
+  [/^branch\..+\.mergeoptions$/s, ''],
+  [/^branch\..+\.rebase$/s, 'false'],
 ]
 
 /**
  * The environment that takes the teeth out of a configuration with these keys (as `git config --list --name-only` prints them).
+ * @param more settings that have the last word, after all of these
  * @throws ToolError git_repo_error when there are too many
  */
-export function overridesFor(keys: string[]): Record<string, string> {
+export function overridesFor(keys: string[], more: [string, string][] = []): Record<string, string> {
   const drivers = new Map<string, string>()
   for (const key of keys) {
     const harmless = DRIVERS.find(([pattern]) => pattern.test(key))
@@ -76,7 +115,7 @@ export function overridesFor(keys: string[]): Record<string, string> {
       'git_repo_error',
       `the repository's configuration names ${drivers.size} programs; at most ${MAX_OVERRIDES} are accepted`,
     )
-  const pairs = [...FIXED, ...drivers]
+  const pairs = [...FIXED, ...drivers, ...more]
   const environment: Record<string, string> = { GIT_CONFIG_COUNT: String(pairs.length) }
   for (const [index, [key, value]] of pairs.entries()) {
     environment[`GIT_CONFIG_KEY_${index}`] = key
