@@ -1,0 +1,175 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { ToolMetadata } from '../../src/domain/tool.ts'
+import { type Answer, ServerProcess } from '../support/server-process.ts'
+
+/**
+ * Every tool of the catalog through the whole server, against the same attacks. A cell is empty only where the tool's metadata
+ * makes the check meaningless: no path, no ref, no approval, nothing with a bound.
+ */
+
+interface Schema {
+  type?: string
+  properties?: Record<string, Schema>
+  required?: string[]
+  minimum?: number
+  maximum?: number
+  maxLength?: number
+  maxItems?: number
+}
+
+const CHECKS = [
+  'unknown field',
+  'missing',
+  'wrong types',
+  'limits',
+  'path escape',
+  'link escape',
+  'refs',
+  'approval',
+  'example',
+] as const
+type Check = (typeof CHECKS)[number]
+
+const TOOLS_FOLDER = fileURLToPath(new URL('../../src/tools/', import.meta.url))
+
+let server: ServerProcess
+let id: string
+let tools: ToolMetadata[]
+beforeAll(async () => {
+  server = await ServerProcess.start({
+    env: {
+      CLOISTER_SHELL: '1',
+      CLOISTER_ALLOW_HOST_NETWORK: '1',
+      WORKSPACE_RATE_LIMIT_PER_MINUTE: '0',
+      WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL: '0',
+    },
+  })
+  const session = await server.session({
+    principal: { tenant_id: 'default', actor_id: 'admin', roles: ['developer', 'devops', 'platform_admin'] },
+    network: 'host',
+    secrets: { API_TOKEN: 'matrix-secret-value' },
+    setup: [
+      '#!/bin/bash',
+      'set -e',
+      'git init -q -b main . && git config user.name a && git config user.email a@b',
+      'mkdir -p src && echo "export const answer = 42" > src/index.js && echo "int main(void) { return 0; }" > main.c',
+      `echo '{"name":"matrix","scripts":{"test":"true"}}' > package.json && echo hello > README.md`,
+      'git add . && git commit -qm first',
+      'ln -s /etc link-directory && ln -s /etc/passwd link-file && ln -s /session/secrets link-secrets',
+    ].join('\n'),
+  })
+  expect(session).toMatchObject({ state: 'idle', state_reason: null })
+  id = session.id
+  tools = (await server.request('GET', `/v1/sessions/${id}/tools`)).body.tools
+})
+afterAll(() => server.destroy())
+
+const wrong: Record<string, unknown> = { string: 7, number: 'seven', integer: 1.5, boolean: 'yes', array: 'list', object: [] }
+
+it('every tool withstands every check', async () => {
+  expect(tools.length).toBeGreaterThan(20)
+  const failures: string[] = []
+  const cells = new Map<string, Partial<Record<Check, string>>>()
+  for (const tool of tools) {
+    const row: Partial<Record<Check, string>> = {}
+    cells.set(tool.name, row)
+    const schema = tool.input_schema as Schema
+    const base = tool.examples[0]?.args ?? {}
+    const call = (args: Record<string, unknown>, more: Record<string, unknown> = { approved: true }) =>
+      server.invoke(id, tool.name, args, more)
+    const expectRefusal = async (
+      check: Check,
+      args: Record<string, unknown>,
+      status: number,
+      code: string,
+      more?: Record<string, unknown>,
+    ) => {
+      const answer = await call(args, more)
+      const fits = answer.status === status && answer.body.error?.code === code
+      if (!fits) failures.push(`${tool.name}: ${check}: ${JSON.stringify(args)}: ${answer.status} ${answer.text.slice(0, 300)}`)
+      row[check] = fits && row[check] !== 'FAILED' ? 'refused' : 'FAILED'
+    }
+
+    await expectRefusal('unknown field', { ...base, surprise: 1 }, 400, 'invalid_argument')
+    for (const name of schema.required ?? []) {
+      const { [name]: _, ...rest } = base
+      await expectRefusal('missing', rest, 400, 'invalid_argument')
+    }
+    for (const [name, property] of Object.entries(schema.properties ?? {})) {
+      if (property.type !== undefined)
+        await expectRefusal('wrong types', { ...base, [name]: wrong[property.type] ?? 7 }, 400, 'invalid_argument')
+      for (const value of beyond(property)) await expectRefusal('limits', { ...base, [name]: value }, 400, 'invalid_argument')
+    }
+    for (const { field } of tool.policy.paths) {
+      const wrap = (path: string) => ({ ...base, [field]: schema.properties?.[field]?.type === 'array' ? [path] : path })
+      for (const path of ['../../etc/passwd', '/etc/passwd', '/session/secrets/API_TOKEN', 'src/../../secrets/API_TOKEN'])
+        await expectRefusal('path escape', wrap(path), 403, 'policy_denied')
+      for (const path of ['link-file', 'link-directory', 'link-directory/passwd', 'link-secrets/API_TOKEN']) {
+        const answer = await call(wrap(path))
+        const leaks = /root:[^"]*:0:0|matrix-secret-value|\[secret:API_TOKEN\]/.test(answer.text)
+        if (leaks || answer.status >= 500)
+          failures.push(`${tool.name}: link escape: ${path}: ${answer.status} ${answer.text.slice(0, 300)}`)
+        row['link escape'] = leaks || answer.status >= 500 || row['link escape'] === 'FAILED' ? 'FAILED' : 'no leak'
+      }
+    }
+    for (const field of tool.policy.patches)
+      for (const path of ['../../etc/planted', '.git/hooks/pre-commit', '/etc/planted'])
+        await expectRefusal(
+          'path escape',
+          { ...base, [field]: `--- /dev/null\n+++ b/${path}\n@@ -0,0 +1 @@\n+x\n` },
+          403,
+          'policy_denied',
+        )
+    for (const field of tool.policy.refs)
+      for (const ref of ['--output=/session/code/stolen', '-n', 'HEAD:README.md', 'a..b~{', 'x'.repeat(300)]) {
+        const answer = await call({ ...base, [field]: ref })
+        const refused = [400, 403].includes(answer.status)
+        if (!refused) failures.push(`${tool.name}: refs: ${ref}: ${answer.status} ${answer.text.slice(0, 300)}`)
+        row.refs = refused && row.refs !== 'FAILED' ? 'refused' : 'FAILED'
+      }
+    if (tool.requires_approval) await expectRefusal('approval', base, 428, 'approval_required', {})
+    row.example = describe(await call(base))
+    if (row.example.startsWith('5')) failures.push(`${tool.name}: its example: ${row.example}`)
+  }
+
+  const width = Math.max(...tools.map((tool) => tool.name.length)) + 2
+  const lines = [`${'tool'.padEnd(width)}${CHECKS.map((check) => check.padEnd(15)).join('')}`]
+  for (const [name, row] of cells)
+    lines.push(`${name.padEnd(width)}${CHECKS.map((check) => (row[check] ?? '').padEnd(15)).join('')}`)
+  process.stdout.write(`\n${lines.join('\n')}\n\n`)
+  expect(failures).toEqual([])
+  expect(readFileSync(join(server.home, 'volumes', id, 'secrets', 'API_TOKEN'), 'utf8')).toBe('matrix-secret-value')
+  expect(existsSync(join(server.home, 'volumes', id, 'volume/code/stolen'))).toBe(false)
+}, 600_000)
+
+it('every tool has tests of its own that run it', () => {
+  const missing = tools
+    .map((tool) => tool.name)
+    .filter((name) => {
+      const family = name.slice(0, name.indexOf('.'))
+      const module = `/${name.slice(family.length + 1)}.ts'`
+      return !readdirSync(join(TOOLS_FOLDER, family), { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.test.ts'))
+        .some((file) => readFileSync(join(TOOLS_FOLDER, family, file), 'utf8').includes(module))
+    })
+  expect(missing).toEqual([])
+})
+
+/** Values just beyond what the schema takes. */
+function beyond(schema: Schema): unknown[] {
+  return [
+    ...(schema.maximum !== undefined && schema.maximum < Number.MAX_SAFE_INTEGER ? [schema.maximum + 1] : []),
+    ...(schema.minimum !== undefined && schema.minimum > Number.MIN_SAFE_INTEGER ? [schema.minimum - 1] : []),
+    ...(schema.maxLength !== undefined && schema.maxLength < 1_500_000 ? ['x'.repeat(schema.maxLength + 1)] : []),
+    ...(schema.maxItems !== undefined ? [Array.from({ length: schema.maxItems + 1 }, () => 'x')] : []),
+  ]
+}
+
+function describe(answer: Answer): string {
+  if (answer.status !== 200) return `${answer.status} ${answer.body?.error?.code ?? ''}`
+  const { status, error } = answer.body.invocation
+  return error ? error.code : status
+}
