@@ -277,7 +277,10 @@ export class InvocationEnding {
       duration_ms: record.duration_ms,
       truncated: record.truncated,
       error: record.error && { code: record.error.code, message: record.error.message },
-      ...(record.status === 'denied' && { decision: record.decision }),
+      ...(record.status === 'denied' && {
+        decision: record.decision,
+        rule: record.error?.details?.['rule'] ?? record.error?.code ?? null,
+      }),
     })
     await tx.openInvocations.remove(record.id)
     if (actor.kind !== 'system')

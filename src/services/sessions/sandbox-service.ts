@@ -219,6 +219,7 @@ export class SandboxService implements Sandboxes {
       epoch,
     }
     let recorded = false
+    const begun = performance.now()
     try {
       const started = await driver.start(spec, async (record) => {
         await store.transaction(async (tx) => {
@@ -238,6 +239,7 @@ export class SandboxService implements Sandboxes {
             generation,
             purpose,
             isolation: started.record.isolation,
+            duration_ms: Math.round(performance.now() - begun),
           })
         })
       } catch (error) {
