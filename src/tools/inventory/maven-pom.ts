@@ -1,4 +1,4 @@
-import { type Dependency, dependency } from './dependency.ts'
+import { type Dependency, dependency } from './dependency-record.ts'
 
 /** How deep elements of interest lie, with room to spare. */
 const DEEPEST = 64

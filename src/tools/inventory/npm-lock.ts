@@ -1,4 +1,4 @@
-import { type Dependency, dependency } from './dependency.ts'
+import { type Dependency, dependency } from './dependency-record.ts'
 import { asMap, type JsonMap, parseJsonMap } from './json-object.ts'
 
 /** What a lockfile lists, and where each package lies, for those whose licence only the package itself tells. */

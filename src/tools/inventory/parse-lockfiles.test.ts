@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: Maven writes its properties so
 import { describe, expect, it } from 'vitest'
 import { parseCargoLock } from './cargo-lock.ts'
-import { dependency, licenseText } from './dependency.ts'
+import { dependency, licenseText } from './dependency-record.ts'
 import { parseGoMod, parseGoSum } from './go-modules.ts'
 import { parseJsonMap } from './json-object.ts'
 import { parsePom } from './maven-pom.ts'

@@ -1,4 +1,4 @@
-import { type Dependency, dependency } from './dependency.ts'
+import { type Dependency, dependency } from './dependency-record.ts'
 
 /** Characters. What is longer is no requirement. */
 const LONGEST_LINE = 4000

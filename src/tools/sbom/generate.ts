@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineTool } from '../../catalog/define-tool.ts'
 import { inventoryPath, LOCKFILES } from '../inventory/inventory-arguments.ts'
 import { takeInventory } from '../inventory/take-inventory.ts'
-import { cyclonedx, toComponent } from './cyclonedx.ts'
+import { cyclonedx, toComponent } from './cyclonedx-document.ts'
 
 const ARTIFACT = 'sbom.cdx.json'
 

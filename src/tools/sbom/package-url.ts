@@ -1,4 +1,4 @@
-import type { Dependency } from '../inventory/dependency.ts'
+import type { Dependency } from '../inventory/dependency-record.ts'
 
 /** Parts of a package's name, as CycloneDX and package URLs want them. */
 export interface PackageName {

@@ -1,4 +1,4 @@
-import type { Dependency } from '../inventory/dependency.ts'
+import type { Dependency } from '../inventory/dependency-record.ts'
 import { parseLicense, satisfies } from '../inventory/license-expression.ts'
 
 export interface LicenseRules {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineTool } from '../../catalog/define-tool.ts'
-import { dependencySchema } from '../inventory/dependency.ts'
+import { dependencySchema } from '../inventory/dependency-record.ts'
 import { inventoryPath, LOCKFILES, mostDependencies } from '../inventory/inventory-arguments.ts'
 import { takeInventory } from '../inventory/take-inventory.ts'
 

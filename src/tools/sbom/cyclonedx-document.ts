@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Dependency } from '../inventory/dependency.ts'
+import type { Dependency } from '../inventory/dependency-record.ts'
 import { parseLicense } from '../inventory/license-expression.ts'
 import { packageName, packageUrl } from './package-url.ts'
 
