@@ -3,7 +3,7 @@ import { ToolError } from '../../domain/errors.ts'
 import { overridesFor } from './git-overrides.ts'
 
 export interface GitOptions {
-  stdin?: string
+  stdin?: string | Uint8Array
   /** Exit codes that are an answer and not a failure. Default: only 0. */
   accept?: number[]
   env?: Record<string, string>
@@ -92,6 +92,27 @@ export async function openRepository({ sandbox }: ToolContext): Promise<Reposito
       const command = [...GIT, ...args]
       const settings = options.config ? overridesFor(keys, options.config) : overrides
       const result = await run(command, { ...settings, ...options.env }, options)
+      if (!(options.accept ?? [0]).includes(result.exit_code)) throw failure(result, args[0] ?? '')
+      return { ...result, command }
+    },
+  }
+}
+
+/**
+ * Git as a program that knows no repository, whatever lies in the workspace: files are bytes for it, and nothing is configured.
+ * Not every command works so.
+ */
+export function withoutRepository({ sandbox }: ToolContext): Pick<Repository, 'run'> {
+  const env = { ...ENVIRONMENT, ...overridesFor([]), GIT_DIR: '/nonexistent', GIT_WORK_TREE: '/nonexistent' }
+  return {
+    async run(args, options = {}) {
+      const command = ['git', '--no-pager', ...args]
+      const result = await sandbox.run(command, {
+        env: { ...env, ...options.env },
+        without_secrets: true,
+        quiet: true,
+        ...(options.stdin !== undefined && { stdin: options.stdin }),
+      })
       if (!(options.accept ?? [0]).includes(result.exit_code)) throw failure(result, args[0] ?? '')
       return { ...result, command }
     },
