@@ -4,6 +4,7 @@ import { type CloisterError, errors } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
 import { type Caller, owns, principalKey, TOOL_ROLES } from '../../domain/principal.ts'
 import type { ApiToken, RoleBinding, Store, User } from '../../store/store.ts'
+import { accessibleSession } from '../access.ts'
 import type { Auth } from '../contracts.ts'
 import { LoginLimiter } from './login-limiter.ts'
 import { LoginTokens, passwordMark } from './login-tokens.ts'
@@ -166,8 +167,7 @@ export class AuthService implements Auth {
   async mintSessionToken(caller: Caller, sessionId: string, ttlSeconds: number): Promise<{ token: string; expires_at: string }> {
     checkSeconds('ttl_seconds', ttlSeconds, MAX_SESSION_TOKEN_SECONDS)
     return this.#store.transaction(async (tx) => {
-      const session = await tx.sessions.get(sessionId)
-      if (!session || session.state === 'deleted' || !owns(caller, session)) throw errors.notFound('session')
+      const session = await accessibleSession(tx, caller, sessionId)
       if (caller.kind !== 'user') throw errors.permissionDenied('session:message', 'an agent credential cannot make others')
       const now = this.#clock()
       await tx.apiTokens.deleteExpired(sessionId, now.toISOString())

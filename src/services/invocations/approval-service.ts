@@ -3,9 +3,10 @@ import type { Approval, ApprovalStatus } from '../../domain/approval.ts'
 import { describeApprovers, entriesOf, isNamed, mayApprove } from '../../domain/approvers.ts'
 import { errors } from '../../domain/errors.ts'
 import { approvalDue } from '../../domain/lifecycle.ts'
-import { actorOf, type Caller, owns, type Permission, permissionsOf, principalKey, SYSTEM } from '../../domain/principal.ts'
+import { actorOf, type Caller, owns, type Permission, principalKey, SYSTEM } from '../../domain/principal.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Page, PageRequest, Store } from '../../store/store.ts'
+import { requirePermission } from '../access.ts'
 import type { Approvals, Invocations, Sandboxes } from '../contracts.ts'
 import type { EventLog } from '../event-log.ts'
 
@@ -36,7 +37,7 @@ export class ApprovalService implements Approvals {
     filter: { status?: ApprovalStatus; session_id?: string },
     page: PageRequest,
   ): Promise<Page<Approval>> {
-    if (!permissionsOf(caller).includes('session:get')) throw errors.permissionDenied('session:get')
+    requirePermission(caller, 'session:get')
     const { store } = this.#deps
     const everything = caller.kind === 'system' || (caller.kind === 'user' && caller.admin)
     if (everything || caller.kind !== 'user') return store.approvals.list(filter, page)
@@ -144,7 +145,7 @@ export class ApprovalService implements Approvals {
     const approval = await this.#deps.store.approvals.get(id)
     const session = approval && (await this.#deps.store.sessions.get(approval.session_id))
     if (!session || !sees(caller, approval, session)) throw errors.notFound('approval')
-    if (!permissionsOf(caller).includes(permission)) throw errors.permissionDenied(permission)
+    requirePermission(caller, permission)
     return { approval, session }
   }
 }

@@ -1,9 +1,10 @@
 import type { ArtifactStore } from '../../artifacts/artifact-store.ts'
 import { errors } from '../../domain/errors.ts'
 import type { Artifact, Invocation, InvocationStatus, LogLine } from '../../domain/invocation.ts'
-import { type Caller, owns, type Permission, permissionsOf } from '../../domain/principal.ts'
+import { type Caller, owns, type Permission } from '../../domain/principal.ts'
 import type { Session } from '../../domain/session.ts'
 import type { InvocationStore, Page, PageRequest, Store } from '../../store/store.ts'
+import { accessibleSession, requirePermission } from '../access.ts'
 
 export interface InvocationReaderDependencies {
   store: Store
@@ -24,9 +25,8 @@ export class InvocationReader {
 
   /** The session, if it is the caller's. `permission` null: an agent credential may do this too. */
   async session(caller: Caller, sessionId: string, permission: Permission | null): Promise<Session> {
-    const session = await this.#deps.store.sessions.get(sessionId)
-    if (!session || session.state === 'deleted' || !owns(caller, session)) throw errors.notFound('session')
-    if (permission !== null && !permissionsOf(caller).includes(permission)) throw errors.permissionDenied(permission)
+    const session = await accessibleSession(this.#deps.store, caller, sessionId)
+    if (permission !== null) requirePermission(caller, permission)
     return session
   }
 
@@ -41,7 +41,7 @@ export class InvocationReader {
     const record = await this.record(id)
     const session = record && (await this.#deps.store.sessions.get(record.session_id))
     if (!session || session.state === 'deleted' || !owns(caller, session)) throw errors.notFound('invocation')
-    if (!permissionsOf(caller).includes(permission)) throw errors.permissionDenied(permission)
+    requirePermission(caller, permission)
     return record
   }
 

@@ -3,20 +3,12 @@ import type { Logger } from 'pino'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import { newId, SESSION_ID } from '../../domain/ids.ts'
 import { inGitDirectory, isUnder, resolvePath, WORKSPACE } from '../../domain/path.ts'
-import {
-  actorOf,
-  type Caller,
-  owns,
-  type Permission,
-  type Principal,
-  permissionsOf,
-  principalKey,
-  TOOL_ROLES,
-} from '../../domain/principal.ts'
+import { actorOf, type Caller, type Principal, principalKey, TOOL_ROLES } from '../../domain/principal.ts'
 import { refuseSecrets, secretWarnings } from '../../domain/secret-names.ts'
 import { ISOLATION_LEVELS, type Limits, nextState, type Session, type SessionAction } from '../../domain/session.ts'
 import type { DriverCheck, VolumeStore } from '../../sandbox/sandbox-driver.ts'
 import type { Page, PageRequest, Store } from '../../store/store.ts'
+import { accessibleSession, requirePermission } from '../access.ts'
 import type { CreateSession, Invocations, Sessions, Turns } from '../contracts.ts'
 import type { EventLog } from '../event-log.ts'
 import type { CodeSources } from './code-sources.ts'
@@ -107,7 +99,7 @@ export class SessionService implements Sessions {
   }
 
   async get(caller: Caller, id: string, options: { deleted?: boolean } = {}): Promise<Session> {
-    const session = await this.#owned(caller, id, options)
+    const session = await accessibleSession(this.#deps.store, caller, id, options)
     requirePermission(caller, 'session:get')
     return session
   }
@@ -128,7 +120,7 @@ export class SessionService implements Sessions {
   }
 
   async update(caller: Caller, id: string, fields: Parameters<Sessions['update']>[2]): Promise<Session> {
-    await this.#owned(caller, id)
+    await accessibleSession(this.#deps.store, caller, id)
     requirePermission(caller, 'session:update')
     const { clock, eventLog } = this.#deps
     const { expires_in_seconds, ...rest } = fields
@@ -151,7 +143,7 @@ export class SessionService implements Sessions {
   }
 
   async close(caller: Caller, id: string, reason = 'closed by its user'): Promise<Session> {
-    await this.#owned(caller, id)
+    await accessibleSession(this.#deps.store, caller, id)
     requirePermission(caller, 'session:close')
     await this.#transition(caller, id, 'close', reason)
     await this.#halt(id, reason)
@@ -159,7 +151,7 @@ export class SessionService implements Sessions {
   }
 
   async restore(caller: Caller, id: string): Promise<Session> {
-    await this.#owned(caller, id)
+    await accessibleSession(this.#deps.store, caller, id)
     requirePermission(caller, 'session:restore')
     const { store, sandboxes } = this.#deps
     const session = await this.#transition(caller, id, 'restore', null)
@@ -176,7 +168,7 @@ export class SessionService implements Sessions {
   }
 
   async delete(caller: Caller, id: string): Promise<Session> {
-    await this.#owned(caller, id)
+    await accessibleSession(this.#deps.store, caller, id)
     requirePermission(caller, 'session:delete')
     const { store, sandboxes, volumes } = this.#deps
     await this.#transition(caller, id, 'delete', 'deleted by its user')
@@ -326,12 +318,6 @@ export class SessionService implements Sessions {
     throw errors.sandboxUnavailable('every uid of CLOISTER_UID_RANGE is in use: delete sessions, or widen it')
   }
 
-  async #owned(caller: Caller, id: string, options: { deleted?: boolean } = {}): Promise<Session> {
-    const session = SESSION_ID.test(id) ? await this.#deps.store.sessions.get(id) : null
-    if (!session || !owns(caller, session) || (session.state === 'deleted' && !options.deleted)) throw errors.notFound('session')
-    return session
-  }
-
   /** The session says in its state what became of its initialization; its caller is not told by an exception. */
   async #orForget(id: string, initialized: Promise<unknown>): Promise<void> {
     await initialized.catch((error: unknown) => this.#deps.logger.info({ err: error, session_id: id }, 'initialization failed'))
@@ -347,10 +333,6 @@ const GIT_REF = /^(?![-/.])(?!.*(?:\.\.|@\{|\/\/|\/\.|\.lock(?:\/|$)))[^\s~^:?*[
 
 function needsInitialization(session: Session): boolean {
   return session.has_setup || (!session.provisioned && (session.repo_url !== null || session.source_repo_path !== null))
-}
-
-function requirePermission(caller: Caller, permission: Permission): void {
-  if (!permissionsOf(caller).includes(permission)) throw errors.permissionDenied(permission)
 }
 
 function invalid(path: string, reason: string): CloisterError {

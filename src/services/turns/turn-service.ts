@@ -3,11 +3,12 @@ import { interrupted } from '../../agent/call-result.ts'
 import type { TurnOutcome } from '../../agent/turn.ts'
 import { isDone, type TurnStep } from '../../agent/turn-step.ts'
 import { CloisterError, errors } from '../../domain/errors.ts'
-import { newId, SESSION_ID } from '../../domain/ids.ts'
+import { newId } from '../../domain/ids.ts'
 import { MESSAGE_LIMIT, type Message } from '../../domain/message.ts'
-import { actorOf, type Caller, owns, type Permission, permissionsOf, SYSTEM } from '../../domain/principal.ts'
+import { actorOf, type Caller, type Permission, SYSTEM } from '../../domain/principal.ts'
 import { admits, nextState, type Session } from '../../domain/session.ts'
 import type { OpenTurn, Page, PageRequest } from '../../store/store.ts'
+import { accessibleSession, requirePermission } from '../access.ts'
 import type { Turns } from '../contracts.ts'
 import type { Emit } from '../event-log.ts'
 import { TurnHalt } from './turn-halt.ts'
@@ -311,9 +312,8 @@ export class TurnService implements Turns {
   }
 
   async #authorized(caller: Caller, sessionId: string, permission: Permission): Promise<Session> {
-    const session = SESSION_ID.test(sessionId) ? await this.#deps.store.sessions.get(sessionId) : null
-    if (!session || !owns(caller, session) || session.state === 'deleted') throw errors.notFound('session')
-    if (!permissionsOf(caller).includes(permission)) throw errors.permissionDenied(permission)
+    const session = await accessibleSession(this.#deps.store, caller, sessionId)
+    requirePermission(caller, permission)
     return session
   }
 }
