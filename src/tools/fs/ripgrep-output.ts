@@ -9,17 +9,28 @@ export interface Match {
   text: Buffer
   /** Whether `text` begins after the line's beginning, and ends before its end. */
   cut: { before: boolean; after: boolean }
+  /** At most 50 places in the line: column in characters from 1, and where in `text` it begins and ends, in bytes. */
+  occurrences: { column: number; start: number; end: number }[]
 }
 
 /** Bytes of a line that are shown: a minified file has its whole program in one. */
 const BEFORE = 200
 const SHOWN = 800
 
+/** A generated file may have thousands. */
+const MOST_ON_A_LINE = 50
+
 type Text = { text: string } | { bytes: string }
 
 interface MatchMessage {
   type: 'match'
-  data: { path: Text; lines: Text; line_number: number | null; absolute_offset: number; submatches: { start: number }[] }
+  data: {
+    path: Text
+    lines: Text
+    line_number: number | null
+    absolute_offset: number
+    submatches: { start: number; end: number }[]
+  }
 }
 
 /** Reads at most `limit` matches from the output of `rg --json`. A last line that was cut off is left out. */
@@ -46,7 +57,18 @@ function toMatch({ data }: MatchMessage): Match {
     offset: data.absolute_offset + from,
     text: line.subarray(from, to),
     cut: { before: from > 0, after: to < end },
+    occurrences: occurrencesIn(line, data.submatches, from),
   }
+}
+
+/** In one pass over the line, which may be a whole minified program. Columns count characters, not bytes. */
+function occurrencesIn(line: Buffer, places: { start: number; end: number }[], from: number): Match['occurrences'] {
+  let characters = 0
+  let at = 0
+  return places.slice(0, MOST_ON_A_LINE).map(({ start, end }) => {
+    for (; at < start && at < line.length; at++) if (((line[at] as number) & 0xc0) !== 0x80) characters++
+    return { column: characters + 1, start: start - from, end: end - from }
+  })
 }
 
 /** What is shown of a match; characters that were cut at the ends are left off. */
