@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineTool } from '../../catalog/define-tool.ts'
 import { pathArgument, shownPath } from '../workspace-path.ts'
-import { looksDeclared } from './declaration.ts'
+import { looksDeclared } from './looks-declared.ts'
 import { findOccurrences, occurrenceSchema, symbolArgument } from './symbol-occurrences.ts'
 
 /** Lines that are read beyond what is asked for, because declarations among them are left out. */

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type CallOptions, ToolWorkspace } from '../../../test/support/tool-workspace.ts'
 import type { Tool } from '../../catalog/define-tool.ts'
 import changedFiles from './changed_files.ts'
-import { looksDeclared } from './declaration.ts'
 import detectToolchain from './detect_toolchain.ts'
 import findReferences from './find_references.ts'
+import { looksDeclared } from './looks-declared.ts'
 import symbolSearch from './symbol_search.ts'
 
 let workspace: ToolWorkspace
