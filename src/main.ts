@@ -15,6 +15,7 @@ import { createLogger } from './http/logger.ts'
 import { Reconciler } from './operator/reconciler.ts'
 import { PolicySetError } from './policy/cedar/policy-files.ts'
 import { type ComposedPolicy, composePolicy } from './policy/compose-policy.ts'
+import { OfflineDecider } from './policy/offline/offline-decider.ts'
 import { BubblewrapDriver } from './sandbox/bubblewrap/bubblewrap-driver.ts'
 import { closeInheritedDescriptors } from './sandbox/bubblewrap/inherited-descriptors.ts'
 import { ProcessDriver } from './sandbox/process/process-driver.ts'
@@ -248,6 +249,34 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     },
   }
 }
+
+/**
+ * Deciding without a server: the rules of this version, its catalog, and the policies of a folder (null: those that it comes with).
+ * @throws PolicySetError
+ */
+export async function offlinePolicy(folder: string | null): Promise<OfflineDecider> {
+  const tools = (await loadCatalog()).list()
+  const { engine } = composePolicy(
+    { folder, opa: null },
+    tools.map(({ metadata }) => metadata),
+  )
+  return new OfflineDecider(
+    engine,
+    tools.map(({ metadata, input, approvalReason }) => ({
+      metadata,
+      approvalReason,
+      parse: (args) => {
+        const parsed = input.safeParse(args)
+        if (parsed.success) return { args: parsed.data }
+        return { problem: parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'args'}: ${message}`).join('; ') }
+      },
+    })),
+  )
+}
+
+export { describeProblem, PolicySetError } from './policy/cedar/policy-files.ts'
+export { readPolicyTests, runPolicyTests } from './policy/offline/policy-tests.ts'
+export { replay } from './policy/offline/replay.ts'
 
 /** What the configured sandbox driver needs, and would attest on this machine. */
 export async function doctor(config: Config = loadConfig()): Promise<DriverCheck[]> {

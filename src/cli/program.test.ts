@@ -25,6 +25,7 @@ test('every command is there', () => {
       ...family('tool', 'list', 'invoke'),
       ...family('invocation', 'list', 'get', 'logs', 'artifacts', 'cancel'),
       ...family('approval', 'list', 'get', 'approve', 'deny', 'revoke'),
+      ...family('policy', 'check', 'test', 'replay'),
       ...family('file', 'get', 'put'),
       ...family('user', 'list', 'get', 'create', 'update', 'delete'),
       ...family('token', 'list', 'create', 'revoke'),

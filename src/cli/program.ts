@@ -5,6 +5,7 @@ import { addDoctor } from './commands/doctor.ts'
 import { addFile } from './commands/file.ts'
 import { addInvocation } from './commands/invocation.ts'
 import { addLogin } from './commands/login.ts'
+import { addPolicy } from './commands/policy.ts'
 import { addServe } from './commands/serve.ts'
 import { addSession } from './commands/session.ts'
 import { addToken } from './commands/token.ts'
@@ -43,6 +44,7 @@ ${EXIT_HELP}`,
   addTool(program)
   addInvocation(program)
   addApproval(program)
+  addPolicy(program)
   addFile(program)
   addUser(program)
   addToken(program)
