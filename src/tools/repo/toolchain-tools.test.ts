@@ -134,6 +134,46 @@ describe('repo.build, further', () => {
   })
 })
 
+describe('java', () => {
+  it('is built and packed by Maven, with what Debian has of it', { timeout: 180_000 }, async (context) => {
+    await needsProgram(context, workspace, build, 'mvn', '--version')
+    for (const plugin of ['maven-resources-plugin', 'maven-compiler-plugin'])
+      if (!existsSync(join('/usr/share/maven-repo/org/apache/maven/plugins', plugin)))
+        context.skip(`Debian's ${plugin} is not installed`)
+    await workspace.plant({
+      'pom.xml':
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>demo</groupId><artifactId>demo</artifactId><version>1</version><properties><maven.compiler.source>11</maven.compiler.source><maven.compiler.target>11</maven.compiler.target><project.build.sourceEncoding>UTF-8</project.build.sourceEncoding></properties><build><plugins><plugin><artifactId>maven-resources-plugin</artifactId><version>3.3.0</version></plugin><plugin><artifactId>maven-compiler-plugin</artifactId><version>3.10.1</version></plugin></plugins></build></project>',
+      '.mvn/maven.config': '-Dmaven.repo.local=/usr/share/maven-repo\n',
+      'src/main/java/demo/Sum.java': 'package demo;\npublic class Sum { static int sum(int a) { return a; } }\n',
+    })
+    expect((await succeed(build, { extra_args: ['-q'] })).output).toMatchObject({
+      project_type: 'java',
+      command: ['mvn', '-B', '-o', '-q', 'compile'],
+      diagnostics: [],
+    })
+    await workspace.plant({ 'src/main/java/demo/Sum.java': 'package demo;\npublic class Sum { int sum( { } }\n' })
+    expectFailure(build, await fail(build), 'src/main/java/demo/Sum.java')
+  })
+
+  it.each<[string, Record<string, string>, Tool, Record<string, unknown>, string]>([
+    ['validates', { 'build.gradle': '' }, validate, {}, 'gradle --console=plain --no-daemon --offline testClasses'],
+    [
+      'analyses',
+      { 'build.gradle': '' },
+      staticAnalysis,
+      {},
+      'gradle --console=plain --no-daemon --offline check --exclude-task test',
+    ],
+    ['validates', { 'pom.xml': '' }, validate, { target: 'core' }, 'mvn -B -o -pl core test-compile'],
+    ['packs', { 'pom.xml': '', 'mvnw*': '#!/bin/sh\nexit 7\n' }, pack, {}, './mvnw -B -o -DskipTests package'],
+  ])('%s %j by what is there', async (_, files, tool, args, command) => {
+    await workspace.plant(files)
+    const before = workspace.log.length
+    expect(await fail(tool, args)).toMatchObject({ code: 'execution_failed' })
+    expect(workspace.log.slice(before)).toEqual([`$ ${command}`])
+  })
+})
+
 describe('repo.validate', () => {
   it.for<[Kind, string[]]>([
     ['node', ['xargs', '-0', '-r', '-n', '1', '-P', '2', 'node', '--check']],

@@ -40,6 +40,7 @@ describe('parseDiagnostics', () => {
       '*** Error compiling \'a.py\'...\n  File "a.py", line 1\n    def (\n        ^\nSyntaxError: invalid syntax\n\n',
       ['a.py', 1, null, 'error', 'SyntaxError', 'invalid syntax'],
     ],
+    ['maven', "[ERROR] /session/code/src/A.java:[3,12] ';' expected", ['src/A.java', 3, 12, 'error', null, "';' expected"]],
     [
       'node --check',
       "file:///session/code/sum.js:1\nexport function sum(a, b {\n                         ^\n\nSyntaxError: Unexpected token '{'\n    at compile (node:internal:1:1)\n",

@@ -35,6 +35,8 @@ const PYTHON_PLACE = /^ *(?:\*\*\* )?File "([^"]+)", line (\d+)/
 const PYTHON_ERROR = /^(?:Sorry: )?([A-Z][A-Za-z]*(?:Error|Warning)): (\S.*)$/
 /** `/session/code/a.js:3`, of Node, with the error some lines further down. */
 const NODE_PLACE = /^(?:file:\/\/)?(\S+\.[cm]?[jt]sx?):(\d+)$/
+/** `[ERROR] /session/code/src/A.java:[3,5] message`, of Maven's compiler. */
+const MAVEN = /^\[(ERROR|WARNING)\] (\S+):\[(\d+),(\d+)\] (\S.*)$/
 /** rustfmt --check. */
 const RUSTFMT = /^Diff in (\S.*) at line (\d+):$/
 
@@ -90,6 +92,8 @@ function parseLine(line: string, heading: string | null): Diagnostic | null {
     const [, path, row, column, severity, code, message] = parentheses
     return make(path, row, column, severity, code, message)
   }
+  const maven = MAVEN.exec(line)
+  if (maven) return make(maven[2], maven[3], maven[4], maven[1]?.toLowerCase(), null, maven[5])
   const rustfmt = RUSTFMT.exec(line)
   if (rustfmt) return make(rustfmt[1], rustfmt[2], null, 'error', 'rustfmt', 'is not formatted as rustfmt would')
   const eslint = heading === null ? null : ESLINT.exec(line)
