@@ -98,6 +98,7 @@ describe('redactedSnippet', () => {
     [`aws = ${AWS}`, 'aws_access_key', 'aws = AKIA[16 characters hidden]'],
     [`${KEY}MIIEpAIBAAKCAQEA75`, 'private_key', KEY],
     [`"clientSecret": "${TOKEN}", "x": 1`, 'assigned_secret', '"clientSecret": "[40 characters hidden]", "x": 1'],
+    ['password = "longfirst second word" # x', 'assigned_secret', 'password = "[21 characters hidden]" # x'],
     ['password = "longpass!word2" # x', 'assigned_secret', 'password = "[14 characters hidden]" # x'],
     [
       `token = process.env.X, secret = ${TOKEN}`,

@@ -1,6 +1,8 @@
+export const SECRET_KINDS = ['aws_access_key', 'private_key', 'assigned_secret'] as const
+
 /** One kind of secret: how ripgrep finds lines, and what on such a line is the secret. */
 interface SecretRule {
-  name: string
+  name: (typeof SECRET_KINDS)[number]
   /** Rust syntax, for ripgrep. */
   search: string
   /** The same for the line that host read. Group `secret` is what must not be shown; without it nothing on the line is. */
@@ -8,6 +10,9 @@ interface SecretRule {
 }
 
 const ASSIGNED = '(?:api[_-]?key|secret|token|passw(?:or)?d|private[_-]?key|access[_-]?key|client[_-]?secret|credentials?)'
+
+const BETWEEN = '["\'`]?\\s{0,4}(?::=|=>|=|:)\\s{0,4}'
+const VALUE = '[A-Za-z0-9_./+=~-]{8,}'
 
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----/
 
@@ -24,13 +29,14 @@ const RULES: SecretRule[] = [
   },
   {
     name: 'assigned_secret',
-    search: `(?i)${ASSIGNED}["'\`]?\\s{0,4}(?::=|=>|=|:)\\s{0,4}["'\`]?[A-Za-z0-9_./+=~-]{8,}`,
-    match: new RegExp(`${ASSIGNED}["'\`]?\\s{0,4}(?::=|=>|=|:)\\s{0,4}["'\`]?(?<secret>[A-Za-z0-9_./+=~-]{8,}[^\\s"'\`]*)`, 'i'),
+    search: `(?i)${ASSIGNED}${BETWEEN}["'\`]?${VALUE}`,
+    // Of a quoted value everything is hidden, of another one up to the next blank.
+    match: new RegExp(`${ASSIGNED}${BETWEEN}(?:["'\`](?<secret>${VALUE}[^"'\`]*)|(?<secret>${VALUE}[^\\s"'\`]*))`, 'i'),
   },
 ]
 
-/** For `rg -e`, one for each kind. */
-export const SEARCHES = RULES.map((rule) => rule.search)
+/** For ripgrep: any of them. */
+export const SEARCH = RULES.map((rule) => `(?:${rule.search})`).join('|')
 
 /** Characters of a line that are shown. */
 const SHOWN = 160
@@ -41,7 +47,7 @@ const DENSE = /[A-Za-z0-9+/_~-]{20,}=*/g
  * What a person needs to find the line again, without the secret on it. Null: no rule matches it, so that nothing is said of it.
  * Pure.
  */
-export function redactedSnippet(line: string): { rule: string; snippet: string } | null {
+export function redactedSnippet(line: string): { rule: SecretRule['name']; snippet: string } | null {
   const rule = RULES.find(({ match }) =>
     [...line.matchAll(everywhere(match))].some((found) => !isPlaceholder(found.groups?.['secret'])),
   )
