@@ -274,7 +274,7 @@ export async function offlinePolicy(folder: string | null): Promise<OfflineDecid
   )
 }
 
-export { describeProblem, PolicySetError } from './policy/cedar/policy-files.ts'
+export { PolicySetError } from './policy/cedar/policy-files.ts'
 export { readPolicyTests, runPolicyTests } from './policy/offline/policy-tests.ts'
 export { replay } from './policy/offline/replay.ts'
 

@@ -92,6 +92,7 @@ export function approvalFields(approval: Approval): string {
     ['tool', approval.tool_name],
     ['status', approval.status],
     ['requested by', approval.requested_by],
+    ['approvers', approval.approvers.map((each) => each.join(' or ')).join(', and also ')],
     ['decided by', approval.decided_by ?? '-'],
     ['reason', approval.reason ?? '-'],
     ['created', time(approval.created_at)],

@@ -1,4 +1,5 @@
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { loadCatalog } from '../../catalog/load-catalog.ts'
 import type { PolicyRequest } from '../policy-engine.ts'
@@ -251,6 +252,31 @@ describe('with the real catalog', async () => {
       })
       expect(answer).toMatchObject({ type: 'success', response: { decision: 'allow' } })
     }
+  })
+
+  it('whatever the arguments are: what reaches Cedar fits the schema, or nothing does and the call is denied', () => {
+    expect(cedar.preparseSchema('hostile', schema.json as cedar.Schema)).toEqual({ type: 'success' })
+    expect(cedar.preparsePolicySet('hostile', { staticPolicies: EVERYTHING })).toEqual({ type: 'success' })
+    const names = [...new Set(metadata.flatMap(({ input_schema }) => Object.keys(Object(input_schema['properties']))))]
+    const key = fc.constantFrom(...names, '__proto__', '__entity', '__extn', 'constructor')
+    const entity = fc.constant({ __entity: { type: 'Role', id: 'platform_admin' } })
+    const value = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.array(fc.string()), entity, fc.anything())
+    fc.assert(
+      fc.property(fc.constantFrom(...metadata), fc.dictionary(key, value), (tool, args) => {
+        const request = call(tool, args)
+        let mapped: ReturnType<typeof cedarRequest>
+        try {
+          mapped = cedarRequest(request, schema)
+        } catch {
+          expect(shipped.decide(request).effect).toMatch(/^(allow|deny)$/)
+          return
+        }
+        const stateful = { preparsedPolicySetId: 'hostile', preparsedSchemaName: 'hostile', validateRequest: true }
+        const answer = cedar.statefulIsAuthorized({ ...mapped, ...stateful })
+        expect(answer).toMatchObject({ type: 'success', response: { decision: 'allow' } })
+      }),
+      { numRuns: 500 },
+    )
   })
 
   it.each(metadata.map((tool) => [tool.name, tool] as const))('the default set and the built-in rules agree on %s', (_, tool) => {

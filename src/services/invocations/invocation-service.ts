@@ -161,8 +161,7 @@ export class InvocationService implements Invocations {
   }
 
   async check(caller: Caller, sessionId: string, toolName: string, args: unknown): Promise<PolicyCheck> {
-    const agent = caller.kind === 'agent' || caller.kind === 'mcp'
-    const session = await this.#reader.session(caller, sessionId, agent ? null : 'session:get')
+    const session = await this.#reader.session(caller, sessionId, 'session:get')
     const redactor = await this.#deps.sandboxes.redactor(session.id)
     return this.#policy.check(caller, session, redactor, toolName, args)
   }

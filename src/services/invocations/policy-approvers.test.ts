@@ -195,5 +195,7 @@ it('a check says what the gate would say, and leaves nothing', async () => {
   expect(await check('fs.list', {})).toMatchObject({ effect: 'deny', rule: 'cedar' })
   expect(await check('fs.read', {})).toMatchObject({ effect: 'deny', rule: 'args' })
   expect(await check('no.tool', {})).toMatchObject({ effect: 'deny', rule: 'tool' })
+  // An agent has the tool policy.check, which is recorded.
+  expect(await code(gate.invocations.check(agentOf(session.id), session.id, 'fs.read', {}))).toBe('permission_denied')
   expect((await gate.invocations.list(alice, session.id, {}, { limit: 10, cursor: null })).items).toEqual([])
 })
