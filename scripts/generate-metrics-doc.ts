@@ -18,6 +18,23 @@ Generated from \`src/telemetry/metrics.ts\` by \`scripts/generate-metrics-doc.ts
 |---|---|---|---|
 `
 
+const TRACES = `
+## Traces
+
+With \`OTEL_EXPORTER_OTLP_ENDPOINT\` set, spans are sent there by OTLP over HTTP (\`<endpoint>/v1/traces\`, service \`cloister\`).
+
+| span | kind | attributes |
+|---|---|---|
+| \`<method> <route>\` | server | \`http.request.method\`, \`http.route\`, \`http.response.status_code\`, \`cloister.request_id\` |
+| the tool's name | internal | \`cloister.session_id\`, \`cloister.invocation_id\`, \`cloister.tool_name\`, \`cloister.actor_kind\`, \`cloister.status\`, \`error.type\` |
+| \`turn\` | internal | \`cloister.session_id\`, \`cloister.turn_id\`, \`cloister.status\` |
+| \`chat <model>\` | client | \`gen_ai.request.model\`, \`gen_ai.response.model\`, \`gen_ai.usage.input_tokens\`, \`gen_ai.usage.output_tokens\`, \`error.type\` |
+
+A \`traceparent\` header (W3C Trace Context) is honoured. The trace id is on every log line of a request, and on the record of every
+invocation, also when nothing is exported. An agent's turn is a trace of its own, which its model calls and invocations belong to.
+Arguments, outputs, prompts and answers are in no span.
+`
+
 /** The page as it is committed. */
 export async function generateMetricsDoc(): Promise<string> {
   const registry = new Registry()
@@ -29,7 +46,7 @@ export async function generateMetricsDoc(): Promise<string> {
   const types = new Map((await registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)]))
   rows.sort((a, b) => (a.name < b.name ? -1 : 1))
   const table = rows.map(({ name, help, labels }) => `| \`${name}\` | ${types.get(name)} | ${labels} | ${help} |\n`)
-  return `${HEAD}${table.join('')}`
+  return `${HEAD}${table.join('')}${TRACES}`
 }
 
 if (import.meta.main) {

@@ -101,6 +101,10 @@ export const VARIABLES = {
   CLOISTER_SCRIPTS: absolutePath.optional().describe('Folder of scripts for the `scripted` provider.'),
   ANTHROPIC_API_KEY: z.string().min(1).optional().describe('Key of the Anthropic API.'),
   ANTHROPIC_BASE_URL: z.url().optional().describe('Another endpoint that speaks the Anthropic API.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Collector that takes OTLP over HTTP; spans go to `/v1/traces` there. Absent: nothing is exported.'),
   INVOCATION_STORE_BACKEND: z
     .enum(['sql', 'memory', 'valkey'])
     .default('sql')

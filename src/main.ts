@@ -41,6 +41,7 @@ import { takeServerLock } from './store/server-lock.ts'
 import { openSqliteStore } from './store/sql/open-sqlite-store.ts'
 import type { SqlStore } from './store/sql/sql-store.ts'
 import type { InvocationStore } from './store/store.ts'
+import { startTracing } from './telemetry/start-tracing.ts'
 
 /** The composition root: it alone constructs concrete stores, drivers and providers. */
 
@@ -93,6 +94,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
   const clock = () => new Date()
   const logger = createLogger(config.LOG_LEVEL)
 
+  const tracing = await startTracing({ endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT, version: packageJson.version })
   const driver = makeDriver(config)
   const check = await driver.check()
   if (!check.usable) throw new Error(`the ${driver.kind} sandbox cannot be used here. ${explain(check)}`)
@@ -245,6 +247,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
       await sandboxes.disconnect()
       await invocationStore.close()
       await store.close()
+      await tracing.stop()
       lock.release()
     },
   }

@@ -6,6 +6,7 @@ import { buildPrompt, type Instructions, modelTools, type PastTurn, systemPrompt
 import type { ResolvedModel } from './language-model.ts'
 import { callModel, type ModelAnswer, type ModelUsage } from './model-call.ts'
 import { ModelFailure } from './model-failure.ts'
+import { inModelSpan } from './model-span.ts'
 import { type RetryPolicy, retryDelay } from './retry.ts'
 import { ToolNames } from './tool-names.ts'
 import { type CallResult, isDone, type StepCall, type TurnStep } from './turn-step.ts'
@@ -144,14 +145,16 @@ async function nextStep(task: TurnTask, steps: TurnStep[], names: ToolNames, clo
     })
     const deadline = clock.deadline()
     try {
-      const answer = await callModel(task.model, {
-        prompt,
-        tools,
-        signal: AbortSignal.any([task.signal, deadline.signal]),
-        stall_ms: task.limits.stall_ms,
-        now: () => task.now(),
-        onText: (text) => task.onDelta({ step: number, text }),
-      })
+      const answer = await inModelSpan(task.model.label, () =>
+        callModel(task.model, {
+          prompt,
+          tools,
+          signal: AbortSignal.any([task.signal, deadline.signal]),
+          stall_ms: task.limits.stall_ms,
+          now: () => task.now(),
+          onText: (text) => task.onDelta({ step: number, text }),
+        }),
+      )
       const { response_model, usage, finish_reason } = answer
       const step = redactedStep(task, toStep(number, task.model.label, answer, names))
       await task.persist({ kind: 'answered', step, call: { ...record(), response_model, usage, finish_reason, error: null } })

@@ -15,6 +15,7 @@ import { requestId, requestIds } from './plugins/request-ids.ts'
 import { requestLog } from './plugins/request-log.ts'
 import { RouteTable } from './plugins/route-table.ts'
 import { strictQueries } from './plugins/strict-queries.ts'
+import { tracing } from './plugins/tracing.ts'
 import { approveApproval } from './routes/approvals/approve-approval.ts'
 import { denyApproval } from './routes/approvals/deny-approval.ts'
 import { getApproval } from './routes/approvals/get-approval.ts'
@@ -103,6 +104,7 @@ export function buildApp(deps: AppDependencies): App {
   app.decorate('routeTable', routes)
 
   gracefulClose(app, streams)
+  tracing(app)
   requestIds(app)
   requestLog(app)
   browserHeaders(app)

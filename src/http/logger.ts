@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { activeTraceId } from '../telemetry/tracing.ts'
 
 /** Wherever one of these keys turns up in what is logged, at the first levels of nesting, its value is not. */
 const CONFIDENTIAL = ['authorization', 'cookie', 'x-workspace-auth-token', 'password', 'token', 'secrets', 'api_key']
@@ -15,6 +16,11 @@ export function createLogger(level: 'debug' | 'info' | 'warn' | 'error' | 'silen
     timestamp: pino.stdTimeFunctions.isoTime,
     base: null,
     formatters: { level: (label: string) => ({ level: label }) },
+    // Also of what is logged deep inside a service, on behalf of a request or a turn.
+    mixin: (_line: object, _level: number, logger: Logger) => {
+      const trace_id = activeTraceId()
+      return trace_id === null || 'trace_id' in logger.bindings() ? {} : { trace_id }
+    },
     redact: { paths, censor: '[redacted]' },
   }
   return destination ? pino(options, destination) : pino(options)

@@ -4,6 +4,7 @@ import { type Invocation, InvocationRefused } from '../../domain/invocation.ts'
 import { type Caller, SYSTEM } from '../../domain/principal.ts'
 import { admits } from '../../domain/session.ts'
 import type { OpenInvocation } from '../../store/store.ts'
+import { inCallSpan } from './call-span.ts'
 import { about, describeIssues, type GateCall } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import { type InvocationEnding, NotRecorded } from './invocation-ending.ts'
@@ -206,7 +207,7 @@ export class InvocationReopener {
 
   /** Runs a call that nobody waits for here: whoever wants to know asks `settled`. */
   #background(call: GateCall, release: () => void): void {
-    const work = this.#execution.run(call).catch((error: unknown) => {
+    const work = inCallSpan(call, () => this.#execution.run(call)).catch((error: unknown) => {
       if (error instanceof InvocationRefused || error instanceof NotRecorded || this.#calls.stopped.aborted) throw error
       return this.#ending.fail(call, error)
     })

@@ -8,7 +8,9 @@ import { admits, type Session } from '../../domain/session.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
 import type { Decision } from '../../policy/policy-engine.ts'
 import type { PageRequest, Store } from '../../store/store.ts'
+import { activeTraceId } from '../../telemetry/tracing.ts'
 import type { Invocations, InvokeRequest, PolicyCheck, ToolFilter } from '../contracts.ts'
+import { inCallSpan } from './call-span.ts'
 import { about, describeIssues, type GateCall, newGateCall } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import { InvocationEnding, NotRecorded } from './invocation-ending.ts'
@@ -86,8 +88,9 @@ export class InvocationService implements Invocations {
     const tool = this.#policy.visible(session, request.tool_name)
     if (!tool) throw errors.notFound('tool')
     const redactor = await this.#deps.sandboxes.redactor(session.id)
-    if (redactor.find([request.correlation_id, request.turn_id, request.trace_id]).length > 0)
-      throw errors.invalidArgument('correlation_id holds the value of a secret')
+    const trace_id = request.trace_id ?? activeTraceId()
+    if (redactor.find([request.correlation_id, request.turn_id, trace_id]).length > 0)
+      throw errors.invalidArgument('correlation_id or trace id holds the value of a secret')
     const intake = examineArgs(session.id, tool.metadata.name, tool.input, request.args ?? {}, redactor)
     const id = newId('inv', this.#now())
     const live = this.#calls.enlist(id) as LiveCall
@@ -98,7 +101,7 @@ export class InvocationService implements Invocations {
         session,
         tool,
         caller,
-        request,
+        request: trace_id === null ? request : { ...request, trace_id },
         intake: { ...intake, shown },
         redactor,
         performance,
@@ -207,7 +210,8 @@ export class InvocationService implements Invocations {
     try {
       const tool = systemTool(toolName)
       const intake: Intake = { args: {}, stored: {}, shown: {}, digest: '', issues: [] }
-      const request = { session_id: session.id, tool_name: toolName, args: {} }
+      const trace_id = activeTraceId()
+      const request = { session_id: session.id, tool_name: toolName, args: {}, ...(trace_id !== null && { trace_id }) }
       const caller: Caller = { kind: 'system' }
       const call = newGateCall({
         live,
@@ -226,9 +230,10 @@ export class InvocationService implements Invocations {
         await emit(session.id, 'invocation.started', SYSTEM, { ...about(call.record) })
       })
       const log = this.#ending.log(call, [])
+      const io = { invocationId: live.id, output: (channel: 'stdout' | 'stderr', chunk: Buffer) => log.output(channel, chunk) }
       const result = await this.#execution.whileServing(
         untilAborted(
-          run({ invocationId: live.id, output: (channel, chunk) => log.output(channel, chunk) }).then(({ exit_code, output }) => {
+          inCallSpan(call, () => run(io)).then(({ exit_code, output }) => {
             if (exit_code !== null && exit_code !== 0)
               throw new ToolError('execution_failed', `it exited with ${exit_code}`, { output, exitCode: exit_code })
             return { output, exit_code }
@@ -305,8 +310,12 @@ export class InvocationService implements Invocations {
     return record
   }
 
+  #evaluate(call: GateCall): Promise<Invocation> {
+    return inCallSpan(call, () => this.#gate(call))
+  }
+
   /** From the arguments on. Never leaves a record without an end, unless the server stops. */
-  async #evaluate(call: GateCall): Promise<Invocation> {
+  async #gate(call: GateCall): Promise<Invocation> {
     try {
       if (call.issues.length > 0)
         throw errors.invalidArgument(

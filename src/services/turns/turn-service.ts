@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { ROOT_CONTEXT } from '@opentelemetry/api'
 import { interrupted } from '../../agent/call-result.ts'
 import type { TurnOutcome } from '../../agent/turn.ts'
 import { isDone, type TurnStep } from '../../agent/turn-step.ts'
@@ -8,6 +9,7 @@ import { MESSAGE_LIMIT, type Message } from '../../domain/message.ts'
 import { actorOf, type Caller, type Permission, SYSTEM } from '../../domain/principal.ts'
 import { admits, nextState, type Session } from '../../domain/session.ts'
 import type { OpenTurn, Page, PageRequest } from '../../store/store.ts'
+import { failed, inSpan } from '../../telemetry/tracing.ts'
 import { accessibleSession, requirePermission } from '../access.ts'
 import type { Turns } from '../contracts.ts'
 import type { Emit } from '../event-log.ts'
@@ -215,7 +217,14 @@ export class TurnService implements Turns {
   }
 
   async #run(session: Session, turn: OpenTurn, resumed: boolean, signal: AbortSignal): Promise<void> {
-    const ending = await this.#ending(session, turn, resumed, signal)
+    const attributes = { 'cloister.session_id': session.id, 'cloister.turn_id': turn.id }
+    // A trace of its own: it outlives the request that brought the message, and may be one of many that waited.
+    const ending = await inSpan('turn', { parent: ROOT_CONTEXT, attributes }, async (span) => {
+      const how = await this.#ending(session, turn, resumed, signal)
+      span.setAttribute('cloister.status', how === 'left' ? how : how.status)
+      if (how !== 'left' && how.status === 'failed') failed(span, how.kind)
+      return how
+    })
     if (ending === 'left') return
     if (ending.status === 'interrupted') await this.#runner.cancelOpen(session.id, turn.id, ending.by)
     await this.#finish(turn, ending)
