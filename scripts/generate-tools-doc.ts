@@ -55,6 +55,8 @@ function section(tool: ToolMetadata): string {
   const facts = [
     `${tool.scope}, side effects ${tool.side_effects}, risk ${tool.risk_level}, ${tool.requires_approval ? 'needs approval' : 'no approval'}`,
     `idempotency ${tool.idempotency}, cost ${tool.cost_hint}, ${timeout_seconds} s, ${max_retries} retries, ${output_limit_kb} KiB of output inline`,
+    ...(tool.policy.needs_setting === null ? [] : [`offered only by servers with \`${tool.policy.needs_setting}=1\``]),
+    ...(tool.policy.needs_network ? ['only for sessions with network'] : []),
   ]
   const input = tool.input_schema as JsonSchema
   const output = tool.output_schema as JsonSchema
