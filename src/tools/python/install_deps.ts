@@ -1,14 +1,12 @@
 import { z } from 'zod'
 import { defineTool, type ToolContext } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
+import { VENV, VENV_PYTHON } from '../repo/toolchains/python.ts'
 import { prepareDirectory } from '../repo/toolchains/toolchain.ts'
 import { note } from '../toolchain/parse-diagnostics.ts'
 import { nothingToRun, runToolchain, toolchainOutput } from '../toolchain/run-toolchain.ts'
 import { pathTargetArgument, requireTarget } from '../toolchain/toolchain-target.ts'
 
-/** Where every tool that runs Python looks first. */
-const VENV = '.workspace-venv'
-const VENV_PYTHON = `${VENV}/bin/python3`
 const DEFAULT_REQUIREMENTS = 'requirements.txt'
 const ARTIFACT = 'install-output.txt'
 

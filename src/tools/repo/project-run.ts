@@ -2,10 +2,11 @@ import { z } from 'zod'
 import type { ToolContext, ToolResult } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import type { ToolArtifact } from '../../domain/tool.ts'
-import { type Diagnostic, diagnosticSchema, parseDiagnostics } from '../toolchain/parse-diagnostics.ts'
+import { diagnosticSchema, parseDiagnostics } from '../toolchain/parse-diagnostics.ts'
+import { whatWentWrong } from '../toolchain/what-went-wrong.ts'
 import { detectProject, type Project } from './detect-project.ts'
 import { checkExtraArgs } from './extra-args.ts'
-import { lastLine, type Run, runPlan } from './run-plan.ts'
+import { type Run, runPlan } from './run-plan.ts'
 import { settleTarget } from './target-argument.ts'
 import type { Plan, Toolchain } from './toolchains/toolchain.ts'
 import { toolchainOf } from './toolchains/toolchain-of.ts'
@@ -69,10 +70,7 @@ export function settle<Output extends Record<string, unknown>>(
   throw new ToolError('execution_failed', failure(what, run), { output, exitCode: run.exit_code, artifacts })
 }
 
-/** The first error that was found says most; else the last line. */
 function failure(what: string, run: Run): string {
-  const first: Diagnostic | undefined = parseDiagnostics(run.output).find((each) => each.severity === 'error')
-  const place = first?.path ? `${first.path}${first.line === null ? '' : `:${first.line}`}: ` : ''
-  const said = first ? `${place}${first.message}` : lastLine(run.output)
-  return `${what}: ${run.command.join(' ')} ended with exit code ${run.exit_code}. ${said.slice(0, 300)}`
+  const said = whatWentWrong(run, parseDiagnostics(run.output))
+  return `${what}: ${run.command.join(' ')} ended with exit code ${run.exit_code}. ${said}`
 }

@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import type { ToolContext, ToolResult } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
-import { lastLine, type Run, runPlan, textArtifact } from '../repo/run-plan.ts'
+import { type Run, runPlan, textArtifact } from '../repo/run-plan.ts'
 import { parseTestOutput } from '../repo/test-output/parse-test-output.ts'
 import { testsVerdict } from '../repo/test-run.ts'
 import type { Plan } from '../repo/toolchains/toolchain.ts'
 import { coveragePercent } from './coverage-percent.ts'
 import { type Diagnostic, diagnosticSchema, parseDiagnostics } from './parse-diagnostics.ts'
+import { whatWentWrong } from './what-went-wrong.ts'
 
 /** The output of every tool that runs a toolchain. */
 export const toolchainOutput = z.object({
@@ -116,10 +117,6 @@ function verdict(
   return code === 'tests_failed' ? [code, message] : [code, failureMessage(run, diagnostics)]
 }
 
-/** The first error that was found says most; else the last line that was printed. */
 function failureMessage(run: Run, diagnostics: Diagnostic[]): string {
-  const first = diagnostics.find((each) => each.severity === 'error')
-  const place = first?.path ? `${first.path}${first.line === null ? '' : `:${first.line}`}: ` : ''
-  const said = first ? `${place}${first.message}` : lastLine(run.output)
-  return `${run.command.join(' ')} ended with exit code ${run.exit_code}. ${said}`.trim()
+  return `${run.command.join(' ')} ended with exit code ${run.exit_code}. ${whatWentWrong(run, diagnostics)}`.trim()
 }
