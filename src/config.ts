@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
+import { ConfigFileError, EMPTY_CONFIG_FILE, readConfigFile } from './config-file.ts'
 
 /** Everything that can be set, from the environment. `docs/configuration.md` is generated from this schema. */
 
@@ -28,6 +29,18 @@ const absolutePath = z
   .refine(isAbsolute, 'an absolute path')
   .transform((path) => resolve(path))
 
+const configFile = absolutePath
+  .transform((path, context) => {
+    try {
+      return readConfigFile(path)
+    } catch (error) {
+      if (!(error instanceof ConfigFileError)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+      return z.NEVER
+    }
+  })
+  .default(EMPTY_CONFIG_FILE)
+
 export const VARIABLES = {
   PORT: port.default(50053).describe('TCP port. 0: any free one, printed at start.'),
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
@@ -35,6 +48,7 @@ export const VARIABLES = {
   CLOISTER_HOME: absolutePath.optional().describe('Where everything is kept. Default: `cloister` in the XDG data directory.'),
   WORKSPACE_ROOT: absolutePath.optional().describe('Volumes. Default: `volumes` under CLOISTER_HOME.'),
   ARTIFACT_ROOT: absolutePath.optional().describe('Artifacts. Default: `artifacts` under CLOISTER_HOME.'),
+  CLOISTER_CONFIG: configFile.describe('A YAML file for what does not fit a variable: see below. Absent: none.'),
   CLOISTER_AUTH: z
     .enum(['token', 'trusted_headers', 'payload'])
     .default('token')
