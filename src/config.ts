@@ -8,6 +8,7 @@ import { ConfigFileError, EMPTY_CONFIG_FILE, readConfigFile } from './config-fil
 
 const port = z.coerce.number().int().min(0).max(65535)
 const count = (minimum: number) => z.coerce.number().int().min(minimum)
+const dollars = z.coerce.number().positive()
 const list = (separator: string | RegExp) =>
   z.string().transform((text) =>
     text
@@ -158,7 +159,17 @@ export const VARIABLES = {
     ),
   CLOISTER_APPROVAL_TTL_SECONDS: count(1).default(86_400).describe('How long a requested approval waits.'),
   CLOISTER_TURN_MAX_STEPS: count(1).default(100).describe('Model calls of one turn.'),
+  CLOISTER_TURN_MAX_TOKENS: count(1).optional().describe('Tokens of one turn, in and out, cached ones too. Absent: no limit.'),
+  CLOISTER_TURN_MAX_COST_USD: dollars
+    .optional()
+    .describe('US dollars that one turn may cost, by the prices in CLOISTER_CONFIG. Absent: no limit.'),
   CLOISTER_TURN_MAX_SECONDS: count(1).default(3600).describe('Wall time of one turn, waiting for approvals left out.'),
+  CLOISTER_SESSION_MAX_STEPS: count(1).optional().describe('Model calls of all turns of a session together. Absent: no limit.'),
+  CLOISTER_SESSION_MAX_TOKENS: count(1).optional().describe('Tokens of all turns of a session together. Absent: no limit.'),
+  CLOISTER_SESSION_MAX_COST_USD: dollars
+    .optional()
+    .describe('US dollars, for all turns of a session together. Absent: no limit.'),
+  CLOISTER_SESSION_MAX_SECONDS: count(1).optional().describe('Wall time of all turns of a session together. Absent: no limit.'),
 } satisfies Record<string, z.ZodType>
 
 type Parsed = { [Name in keyof typeof VARIABLES]: z.output<(typeof VARIABLES)[Name]> }

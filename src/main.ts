@@ -10,6 +10,8 @@ import type { Catalog } from './catalog/catalog.ts'
 import { loadCatalog } from './catalog/load-catalog.ts'
 import { offeredTools } from './catalog/offered-tools.ts'
 import { type Config, ConfigError, loadConfig, prepareHome } from './config.ts'
+import type { Budgets } from './domain/budget.ts'
+import { CloisterError } from './domain/errors.ts'
 import { buildApp } from './http/app.ts'
 import { createLogger } from './http/logger.ts'
 import { Reconciler } from './operator/reconciler.ts'
@@ -113,8 +115,11 @@ export async function composeServer(config: Config): Promise<RunningServer> {
       ? { api_key: config.ANTHROPIC_API_KEY, base_url: config.ANTHROPIC_BASE_URL ?? null }
       : null,
     scripts_folder: config.CLOISTER_SCRIPTS ?? null,
+    settings: config.CLOISTER_CONFIG.models,
   })
   models.resolve(null)
+  checkFallbacks(config, models)
+  const budgets = budgetsOf(config)
 
   // The services know each other by interface; where two need each other, one is reached through a closure.
   const sources = new CodeSources({
@@ -161,7 +166,8 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     invocations,
     sandboxes,
     models,
-    limits: { maxSteps: config.CLOISTER_TURN_MAX_STEPS, maxSeconds: config.CLOISTER_TURN_MAX_SECONDS, stallMs: MODEL_STALL_MS },
+    budgets,
+    stallMs: MODEL_STALL_MS,
     retry: { max_attempts: 6, base_ms: 1000, max_ms: 60_000, random: Math.random },
     clock,
     logger,
@@ -178,6 +184,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     resolveModel: (name) => models.resolve(name),
     isolation: async () => check.isolation,
     limits: { memory_mb: config.CLOISTER_MEMORY_MB, cpus: config.CLOISTER_CPUS, pids: config.CLOISTER_PIDS },
+    budgets,
     idleTimeoutSeconds: config.CLOISTER_IDLE_TIMEOUT_SECONDS,
     allowHostNetwork: config.CLOISTER_ALLOW_HOST_NETWORK && config.CLOISTER_AUTH !== 'payload',
     uidRange: isRoot && driver.kind !== 'process' ? config.CLOISTER_UID_RANGE : null,
@@ -335,6 +342,34 @@ async function makeInvocationStore(config: Config, store: SqlStore): Promise<Inv
     keyPrefix: INVOCATION_STORE_KEY_PREFIX,
     ttlSeconds,
   })
+}
+
+function checkFallbacks({ CLOISTER_CONFIG: { models } }: Config, providers: ModelProviders): void {
+  for (const [name, { fallback }] of Object.entries(models)) {
+    try {
+      if (fallback !== undefined) providers.resolve(fallback)
+    } catch (error) {
+      if (!(error instanceof CloisterError)) throw error
+      throw new ConfigError(`CLOISTER_CONFIG: models.${name}.fallback: ${error.message}`)
+    }
+  }
+}
+
+function budgetsOf(config: Config): Budgets {
+  return {
+    turn: {
+      steps: config.CLOISTER_TURN_MAX_STEPS,
+      tokens: config.CLOISTER_TURN_MAX_TOKENS ?? null,
+      cost_usd: config.CLOISTER_TURN_MAX_COST_USD ?? null,
+      seconds: config.CLOISTER_TURN_MAX_SECONDS,
+    },
+    session: {
+      steps: config.CLOISTER_SESSION_MAX_STEPS ?? null,
+      tokens: config.CLOISTER_SESSION_MAX_TOKENS ?? null,
+      cost_usd: config.CLOISTER_SESSION_MAX_COST_USD ?? null,
+      seconds: config.CLOISTER_SESSION_MAX_SECONDS ?? null,
+    },
+  }
 }
 
 async function requireUsable(driver: SandboxDriver): Promise<void> {

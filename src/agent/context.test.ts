@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { NOT_COMPACTED } from './compaction.ts'
 import { buildPrompt, type Conversation, excerpt, type PastTurn, systemPrompt, type Workspace } from './context.ts'
 import type { Prompt } from './language-model.ts'
 import { ToolNames } from './tool-names.ts'
@@ -25,14 +26,17 @@ const step = (number: number, fields: Partial<TurnStep> = {}): TurnStep => ({
   finish_reason: 'tool-calls',
   input_tokens: 1,
   output_tokens: 1,
+  prompt_chars: 0,
   ...fields,
 })
 
 const conversation = (fields: Partial<Conversation> = {}): Conversation => ({
   system: 'SYSTEM',
+  turn_id: 'trn_now',
   past: [],
   user: 'do it',
   steps: [],
+  compaction: NOT_COMPACTED,
   model: 'm',
   ...fields,
 })
@@ -55,7 +59,9 @@ function expectPaired(prompt: Prompt): void {
 
 describe('the prompt', () => {
   it('is the system prompt, what was, the message, and the steps since', () => {
-    const past: PastTurn[] = [{ user: 'before', steps: [step(1), { text: 'Answer.', calls: [] }], notes: ['it was cut'] }]
+    const past: PastTurn[] = [
+      { turn_id: 'trn_1', user: 'before', steps: [step(1), { step: 2, text: 'Answer.', calls: [] }], notes: ['it was cut'] },
+    ]
     const prompt = buildPrompt(conversation({ past, steps: [step(1)] }), names)
     expect(roles(prompt)).toEqual(['system', 'user', 'assistant', 'tool', 'assistant', 'user', 'user', 'assistant', 'tool'])
     expectPaired(prompt)
@@ -74,40 +80,55 @@ describe('the prompt', () => {
     expect(thoughts).toEqual([{ type: 'reasoning', text: 'hm', providerOptions: { anthropic: { signature: 's' } } }])
   })
 
-  it('leaves out the oldest turns when there are too many, says how many, and keeps the rest whole', () => {
-    const past = Array.from(
-      { length: 10 },
-      (_, n): PastTurn => ({ user: `message ${n} ${'y'.repeat(1000)}`, steps: [], notes: [] }),
-    )
-    const text = JSON.stringify(buildPrompt(conversation({ past }), names, 5000))
-    expect(text).not.toContain('message 0 ')
-    expect(text).toContain('message 9 ')
-    expect(text).toMatch(/6 earlier messages of this conversation are left out/)
-    expect(text).toContain('do it')
+  const past = (turns: number): PastTurn[] =>
+    Array.from({ length: turns }, (_, n) => ({
+      turn_id: `trn_${n}`,
+      user: `message ${n}`,
+      steps: [step(1, { calls: [long(`past_${n}`, 2000)] }), { step: 2, text: `answer ${n}`, calls: [] }],
+      notes: [],
+    }))
+
+  it('shows a summary in the place of what it covers, and all that comes after it', () => {
+    const summary = { through: { turn_id: 'trn_1', step: null }, text: 'They talked.' }
+    const prompt = buildPrompt(conversation({ past: past(4), steps: [step(1)], compaction: { outputs: null, summary } }), names)
+    const text = JSON.stringify(prompt)
+    for (const gone of ['message 0', 'answer 0', 'past_1', 'answer 1']) expect(text).not.toContain(gone)
+    for (const there of ['They talked.', 'message 2', 'answer 3', 'do it', 'call_1']) expect(text).toContain(there)
+    expect(prompt[1]).toMatchObject({ role: 'user' })
+    expectPaired(prompt)
   })
 
-  it('shortens the results of earlier steps first, then of all, then leaves steps out; the last one stays', () => {
-    const steps = Array.from({ length: 6 }, (_, n) => step(n + 1, { calls: [long(`call_${n + 1}`, 10_000)] }))
-    const sizes = (budget: number) =>
-      buildPrompt(conversation({ steps }), names, budget).flatMap((message) =>
-        message.role === 'tool'
-          ? message.content.map((part) =>
-              part.type === 'tool-result' && part.output.type === 'text' ? part.output.value.length : 0,
-            )
-          : [],
-      )
-    expect(sizes(100_000)).toEqual(Array(6).fill(10_000))
-    const [first, , third, fourth] = sizes(50_000)
-    expect([(first ?? 0) < 2200, (third ?? 0) < 2200, fourth]).toEqual([true, true, 10_000])
-    expect(sizes(20_000).every((size) => size < 2200)).toBe(true)
-    expect(sizes(10_000).length).toBeLessThan(6)
-    expect(sizes(1)).toHaveLength(1)
-    for (const budget of [100_000, 50_000, 20_000, 10_000, 1]) {
-      const prompt = buildPrompt(conversation({ steps }), names, budget)
-      expectPaired(prompt)
-      expect(JSON.stringify(prompt)).toContain('do it')
-      expect(JSON.stringify(prompt)).toContain('call_6')
-    }
+  it('keeps the message at hand when the summary covers steps of its own turn', () => {
+    const summary = { through: { turn_id: 'trn_now', step: 2 }, text: 'Two steps were done.' }
+    const steps = [1, 2, 3].map((n) => step(n))
+    const text = JSON.stringify(
+      buildPrompt(conversation({ past: past(1), steps, compaction: { outputs: null, summary } }), names),
+    )
+    for (const gone of ['message 0', 'call_1', 'call_2']) expect(text).not.toContain(gone)
+    expect(text.indexOf('Two steps')).toBeLessThan(text.indexOf('do it'))
+    expect(text).toContain('call_3')
+  })
+
+  it('keeps what came after a summary that was made in the middle of a turn that is over now', () => {
+    const summary = { through: { turn_id: 'trn_1', step: 1 }, text: 'Until there.' }
+    const text = JSON.stringify(buildPrompt(conversation({ past: past(3), compaction: { outputs: null, summary } }), names))
+    for (const gone of ['message 0', 'past_1']) expect(text).not.toContain(gone)
+    for (const there of ['message 1', 'answer 1', 'past_2']) expect(text).toContain(there)
+  })
+
+  it('cuts outputs up to where it says, and not after', () => {
+    const steps = [1, 2, 3].map((n) => step(n, { calls: [long(`call_${n}`, 10_000)] }))
+    const outputs = { turn_id: 'trn_now', step: 2 }
+    const prompt = buildPrompt(conversation({ past: past(1), steps, compaction: { outputs, summary: null } }), names)
+    const sizes = prompt.flatMap((message) =>
+      message.role === 'tool'
+        ? message.content.map((part) =>
+            part.type === 'tool-result' && part.output.type === 'text' ? part.output.value.length : 0,
+          )
+        : [],
+    )
+    expect(sizes.map((size) => size > 600)).toEqual([false, false, false, true])
+    expectPaired(prompt)
   })
 
   it('names tools that are not there any more in a way that providers accept', () => {
@@ -141,7 +162,7 @@ describe('the system prompt', () => {
     network: 'none',
     secret_names: [],
     limits: { memory_mb: 512, cpus: 1, pids: 64 },
-    max_steps: 7,
+    budget: { steps: 7, tokens: null, cost_usd: 2, seconds: null },
   }
   const none = { path: '/session/code/instructions.md', text: null, sha256: null, note: 'there is no such file' }
 

@@ -1,5 +1,7 @@
+import type { Budget } from '../domain/budget.ts'
 import type { ToolMetadata } from '../domain/tool.ts'
 import { cutMiddle } from './call-result.ts'
+import { type Compaction, covers, coversTurn } from './compaction.ts'
 import type { ModelTool, Prompt, PromptMessage } from './language-model.ts'
 import type { ToolNames } from './tool-names.ts'
 import type { StepCall, TurnStep } from './turn-step.ts'
@@ -21,27 +23,24 @@ export interface Workspace {
   network: 'none' | 'host'
   secret_names: string[]
   limits: { memory_mb: number; cpus: number; pids: number }
-  max_steps: number
+  /** Of each turn. */
+  budget: Budget
 }
 
 /** A turn that is over, as it is remembered: its tool results are excerpts. */
 export interface PastTurn {
+  turn_id: string
   user: string
   steps: PastStep[]
   /** What Cloister said about it: that it failed, that it was interrupted. */
   notes: string[]
 }
-export type PastStep = Pick<TurnStep, 'text' | 'calls'>
+export type PastStep = Pick<TurnStep, 'step' | 'text' | 'calls'>
 
-/**
- * Characters of one prompt, system prompt left out: about 100,000 tokens, which every model that is offered can take.
- * Beyond it, first the results of earlier tool calls are shortened, then the oldest turns left out.
- */
-export const PROMPT_BUDGET = 400_000
-/** Characters of an old tool result, of an old argument, and of a whole old turn's text that are kept. */
+/** Characters of an old tool result and of an old argument that are kept when its turn is over. */
 const EXCERPT = 2_000
-/** Results of the newest steps are shortened only if that alone does not do. */
-const KEPT_STEPS = 3
+/** The same, of a step whose outputs are cut. */
+const CUT = 400
 
 /** The rules first, then facts, then what the session's owner wrote. Built afresh for every model call. */
 export function systemPrompt(
@@ -59,7 +58,8 @@ export function systemPrompt(
       '- The workspace is /session/code: relative paths start there. /session/data is for files that do not belong to it.',
       `- Paths that tools accept: ${workspace.allowed_paths.map((path) => JSON.stringify(path)).join(', ')} under /session/code, and /session/data.`,
       `- Network: ${workspace.network === 'none' ? 'none. Nothing can be downloaded.' : "the machine's."}`,
-      `- Limits: ${workspace.limits.memory_mb} MiB of memory, ${workspace.limits.cpus} CPUs, ${workspace.limits.pids} processes. At most ${workspace.max_steps} answers of yours to one message.`,
+      `- Limits: ${workspace.limits.memory_mb} MiB of memory, ${workspace.limits.cpus} CPUs, ${workspace.limits.pids} processes.`,
+      ...budgetLines(workspace.budget),
       ...(workspace.secret_names.length > 0
         ? [
             `- Secrets are environment variables of every command: ${workspace.secret_names.join(', ')}. You see "[secret:NAME]" where a value stood. Use the variable; never write such a placeholder, and never try to learn or show a value.`,
@@ -74,7 +74,8 @@ export function systemPrompt(
             `- A person must approve: ${gated.join(', ')}. Just call them; the answer comes when the person has decided. A refusal by a person is final for that call.`,
           ]
         : []),
-      '- Calls of one answer run one after the other, in the order in which you write them.',
+      '- Calls of one answer run in the order in which you write them; those that only read, next to each other, run at the same time.',
+      '- A call that fails again and again in the same way ends the turn: change something, or say what is in the way.',
       '- A result with status "failed" or "denied" means that it did not happen: never report it as done.',
     ].join('\n'),
     [
@@ -89,6 +90,17 @@ export function systemPrompt(
   return parts.join('\n\n')
 }
 
+/** What one message may cost the agent. Nothing is said of what is not limited. */
+function budgetLines({ steps, tokens, cost_usd, seconds }: Budget): string[] {
+  const items = [
+    ...(steps === null ? [] : [`${steps} answers of yours`]),
+    ...(tokens === null ? [] : [`${tokens} tokens`]),
+    ...(cost_usd === null ? [] : [`US$ ${cost_usd}`]),
+    ...(seconds === null ? [] : [`${seconds} s`]),
+  ]
+  return items.length === 0 ? [] : [`- For each message of the user's you have at most: ${items.join(', ')}.`]
+}
+
 /** Tools as providers want them. */
 export function modelTools(tools: readonly ToolMetadata[], names: ToolNames): ModelTool[] {
   return tools.map((tool) => ({
@@ -101,10 +113,12 @@ export function modelTools(tools: readonly ToolMetadata[], names: ToolNames): Mo
 
 export interface Conversation {
   system: string
+  turn_id: string
   past: readonly PastTurn[]
   /** The message that this turn answers. */
   user: string
   steps: readonly TurnStep[]
+  compaction: Compaction
   /** Thinking of other models is left out: they could not read it. */
   model: string
   /** Added as the user's words: asked after an empty answer. */
@@ -112,48 +126,26 @@ export interface Conversation {
 }
 
 /** The whole prompt. Pure: the same conversation gives the same prompt, so that providers can cache its beginning. */
-export function buildPrompt(conversation: Conversation, names: ToolNames, budget: number = PROMPT_BUDGET): Prompt {
-  const current = currentMessages(conversation, names, budget)
-  let size = sizeOf(current)
-  const past: PromptMessage[][] = []
-  let leftOut = 0
-  for (const turn of conversation.past.toReversed()) {
-    const messages = leftOut > 0 ? [] : pastMessages(turn, names)
-    if (leftOut > 0 || size + sizeOf(messages) > budget) leftOut++
-    else {
-      size += sizeOf(messages)
-      past.unshift(messages)
-    }
-  }
+export function buildPrompt(conversation: Conversation, names: ToolNames): Prompt {
+  const { turn_id, compaction, model } = conversation
+  const through = compaction.summary?.through ?? null
+  const shown = <Step extends PastStep>(turnId: string, steps: readonly Step[]): Step[] =>
+    steps
+      .filter(({ step }) => !covers(conversation, through, turnId, step))
+      .map((step) => (covers(conversation, compaction.outputs, turnId, step.step) ? withCutOutputs(step) : step))
+  const past = conversation.past
+    .filter((turn) => !coversTurn(conversation, through, turn.turn_id))
+    .map((turn) => ({ ...turn, steps: shown(turn.turn_id, turn.steps) }))
   return [
     { role: 'system', content: conversation.system },
-    ...(leftOut > 0
-      ? [userMessage(`[Cloister: ${leftOut} earlier messages of this conversation are left out because it is long.]`)]
+    ...(compaction.summary
+      ? [userMessage(`[Cloister: what came before is long. This is your own summary of it.]\n\n${compaction.summary.text}`)]
       : []),
-    ...past.flat(),
-    ...current,
+    ...past.flatMap((turn) => pastMessages(turn, names)),
+    userMessage(conversation.user),
+    ...shown(turn_id, conversation.steps).flatMap((step) => stepMessages(step, names, model)),
     ...(conversation.nudge ? [userMessage(conversation.nudge)] : []),
   ]
-}
-
-/** The turn at hand, as whole as the budget allows. The user's message and the last step are always there. */
-function currentMessages({ user, steps, model }: Conversation, names: ToolNames, budget: number): PromptMessage[] {
-  const render = (shown: readonly TurnStep[], leftOut = 0) => [
-    ...(leftOut > 0
-      ? [userMessage(`[Cloister: the first ${leftOut} steps of the turn that follows are left out because it is long.]`)]
-      : []),
-    userMessage(user),
-    ...shown.flatMap((step) => stepMessages(step, names, model)),
-  ]
-  const whole = render(steps)
-  if (sizeOf(whole) <= budget) return whole
-  const recent = render([...steps.slice(0, -KEPT_STEPS).map(shortened), ...steps.slice(-KEPT_STEPS)])
-  if (sizeOf(recent) <= budget) return recent
-  const short = steps.map(shortened)
-  for (let leftOut = 0; ; leftOut++) {
-    const rest = render(short.slice(leftOut), leftOut)
-    if (sizeOf(rest) <= budget || leftOut >= short.length - 1) return rest
-  }
 }
 
 function pastMessages(turn: PastTurn, names: ToolNames): PromptMessage[] {
@@ -195,31 +187,27 @@ function stepMessages(step: PastStep | TurnStep, names: ToolNames, model: string
   return [{ role: 'assistant', content }, ...(results.length > 0 ? [{ role: 'tool' as const, content: results }] : [])]
 }
 
-function shortened(step: TurnStep): TurnStep {
-  return { ...step, text: cutMiddle(step.text, EXCERPT), calls: step.calls.map(excerpt) }
+function withCutOutputs<Step extends PastStep>(step: Step): Step {
+  return { ...step, calls: step.calls.map((call) => excerpt(call, CUT)) }
 }
 
-/** A call as it is remembered when its turn is over: long arguments and results cut. */
-export function excerpt(call: StepCall): StepCall {
+/** A call as it is remembered when its turn is over: arguments and results cut to `limit` characters each. */
+export function excerpt(call: StepCall, limit: number = EXCERPT): StepCall {
   return {
     ...call,
-    args: call.args === null ? null : cutStrings(call.args),
-    malformed: call.malformed && { ...call.malformed, input: cutMiddle(call.malformed.input, EXCERPT) },
-    result: call.result && { ...call.result, text: cutMiddle(call.result.text, EXCERPT) },
+    args: call.args === null ? null : cutStrings(call.args, limit),
+    malformed: call.malformed && { ...call.malformed, input: cutMiddle(call.malformed.input, limit) },
+    result: call.result && { ...call.result, text: cutMiddle(call.result.text, limit) },
   }
 }
 
-function cutStrings(args: Record<string, unknown>): Record<string, unknown> {
+function cutStrings(args: Record<string, unknown>, limit: number): Record<string, unknown> {
   const text = JSON.stringify(args)
-  if (text.length <= EXCERPT) return args
+  if (text.length <= limit) return args
   const cut: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(args)) {
-    if (typeof value === 'string') cut[name] = cutMiddle(value, EXCERPT)
-    else cut[name] = JSON.stringify(value).length <= EXCERPT ? value : cutMiddle(JSON.stringify(value), EXCERPT)
+    if (typeof value === 'string') cut[name] = cutMiddle(value, limit)
+    else cut[name] = JSON.stringify(value).length <= limit ? value : cutMiddle(JSON.stringify(value), limit)
   }
   return cut
-}
-
-function sizeOf(messages: readonly PromptMessage[]): number {
-  return messages.reduce((sum, message) => sum + JSON.stringify(message.content).length, 0)
 }

@@ -1,4 +1,4 @@
-import type { FinishReason, ModelTool, Prompt, ResolvedModel, StreamPart } from './language-model.ts'
+import type { FinishReason, ModelTool, Prompt, ProviderModel, StreamPart } from './language-model.ts'
 import { ModelFailure, modelFailure } from './model-failure.ts'
 
 /** Characters of text, thinking and tool input of one answer. No model writes that much; what does is broken or hostile. */
@@ -39,7 +39,7 @@ export interface ModelCallOptions {
  * a bad end (an early but orderly close, a normal stop without content, an error event in the stream) is a ModelFailure here.
  * Rejects with ModelFailure, or with the signal's reason once it is aborted.
  */
-export async function callModel(resolved: ResolvedModel, options: ModelCallOptions): Promise<ModelAnswer> {
+export async function callModel(provider: ProviderModel, options: ModelCallOptions): Promise<ModelAnswer> {
   const stalled = new AbortController()
   const stall = () =>
     stalled.abort(
@@ -50,10 +50,10 @@ export async function callModel(resolved: ResolvedModel, options: ModelCallOptio
   const answer = new Answer(options.onText)
   try {
     const { stream } = await untilAborted(
-      resolved.model.doStream({
+      provider.model.doStream({
         prompt: options.prompt,
         abortSignal: signal,
-        providerOptions: resolved.provider_options,
+        providerOptions: provider.provider_options,
         ...(options.tools.length > 0 ? { tools: options.tools, toolChoice: { type: 'auto' } } : {}),
       }),
       signal,

@@ -27,6 +27,8 @@ export type ModelFailureKind =
   | 'invalid_response'
   /** the provider declined to answer */
   | 'refused'
+  /** the prompt is longer than the model takes */
+  | 'context_exceeded'
   /** 4xx: the same request would be refused again */
   | 'rejected'
 
@@ -105,6 +107,10 @@ function isConnectionError(error: unknown): boolean {
   return false
 }
 
+/** As Anthropic, OpenAI, vLLM and llama.cpp say it: none has a status of its own for it. */
+const TOO_LONG =
+  /prompt is too long|maximum context length|context_length_exceeded|context window|exceeds? the (available )?context/i
+
 function byStatus(status: number, message: string, retryAfterMs: number | null, cause: unknown): ModelFailure {
   const options = { retryable: true, retry_after_ms: retryAfterMs, cause }
   const text = message || 'no reason given'
@@ -113,6 +119,11 @@ function byStatus(status: number, message: string, retryAfterMs: number | null, 
     return new ModelFailure('overloaded', `the model provider is overloaded (${status}): ${text}`, options)
   if (status === 408 || status === 409 || status >= 500)
     return new ModelFailure('provider_error', `the model provider failed (${status}): ${text}`, options)
+  if ((status === 400 || status === 413) && TOO_LONG.test(text))
+    return new ModelFailure('context_exceeded', `the conversation is longer than the model takes (${status}): ${text}`, {
+      retryable: false,
+      cause,
+    })
   return new ModelFailure('rejected', `the model provider refused the request (${status}): ${text}`, { retryable: false, cause })
 }
 

@@ -15,6 +15,7 @@ const config = (fields: Partial<ModelConfig> = {}): ModelConfig => ({
   default_model: null,
   anthropic: null,
   scripts_folder: null,
+  settings: {},
   ...fields,
 })
 const key = { api_key: 'k', base_url: null }

@@ -1,5 +1,5 @@
 import { errors } from '../domain/errors.ts'
-import type { ResolvedModel } from './language-model.ts'
+import type { Price, ProviderModel, ResolvedModel } from './language-model.ts'
 import { anthropicModel } from './providers/anthropic.ts'
 import { scriptedModel } from './providers/scripted/scripted-model.ts'
 
@@ -10,7 +10,18 @@ export interface ModelConfig {
   anthropic: { api_key: string; base_url: string | null } | null
   /** Folder of `<name>.json` for `scripted/<name>`, besides what is shipped; null: none. */
   scripts_folder: string | null
+  /** What the administrator says of models, by `provider/id`. */
+  settings: Readonly<Record<string, ModelSettings>>
 }
+
+export interface ModelSettings {
+  context_window?: number | undefined
+  price?: Price | undefined
+  fallback?: string | undefined
+}
+
+/** Of a model of which nothing is said. */
+const CONTEXT_WINDOW = { anthropic: 200_000, scripted: Number.POSITIVE_INFINITY } satisfies Record<string, number>
 
 export const DEFAULT_ANTHROPIC_MODEL = 'anthropic/claude-sonnet-5-5'
 export const DEFAULT_SCRIPT = 'scripted/default'
@@ -41,6 +52,18 @@ export class ModelProviders implements Models {
 
 /** @throws CloisterError invalid_argument */
 export function resolveModel(name: string, config: ModelConfig): ResolvedModel {
+  const model = providerModel(name, config)
+  const { context_window, price, fallback } = config.settings[name] ?? {}
+  const provider = name.slice(0, name.indexOf('/')) as keyof typeof CONTEXT_WINDOW
+  return {
+    ...model,
+    context_window: context_window ?? CONTEXT_WINDOW[provider],
+    price: price ?? (provider === 'scripted' ? { input: 0, output: 0 } : null),
+    fallback: fallback ?? null,
+  }
+}
+
+function providerModel(name: string, config: ModelConfig): ProviderModel {
   const [, provider, id] = /^([a-z][a-z0-9_-]*)\/([A-Za-z0-9][A-Za-z0-9._:@-]{0,127})$/.exec(name) ?? []
   if (!provider || !id)
     throw errors.invalidArgument(

@@ -16,6 +16,8 @@ export interface TurnStep {
   finish_reason: string
   input_tokens: number
   output_tokens: number
+  /** Characters of the prompt that the provider counted `input_tokens` of; 0: not known. */
+  prompt_chars: number
 }
 
 export interface StepCall {
@@ -73,4 +75,5 @@ export const turnStepSchema: z.ZodType<TurnStep> = z.object({
   finish_reason: z.string(),
   input_tokens: z.number(),
   output_tokens: z.number(),
+  prompt_chars: z.number().default(0),
 })

@@ -9,142 +9,26 @@ import {
   toolUse,
   type WireAnswer,
 } from '../../test/support/anthropic-wire-server.ts'
+import { budgets, instructions, invocation, turnTask } from '../../test/support/turn-task.ts'
 import { CloisterError, errors } from '../domain/errors.ts'
 import { type Invocation, InvocationRefused } from '../domain/invocation.ts'
-import type { ToolMetadata } from '../domain/tool.ts'
-import type { Instructions } from './context.ts'
 import { resolveModel } from './model-provider.ts'
-import { type Progress, runTurn, type ToolCall, type TurnTask } from './turn.ts'
+import { type Progress, runTurn, type TurnTask } from './turn.ts'
 import type { TurnStep } from './turn-step.ts'
 
 let server: AnthropicWireServer
+
+const setUp = (overrides: Partial<TurnTask> = {}) => turnTask(server.url, overrides)
 
 beforeEach(async () => {
   server = await AnthropicWireServer.start()
 })
 afterEach(() => server.close())
 
-const tool = (name: string, requires_approval = false): ToolMetadata => ({
-  name,
-  family: name.split('.')[0] ?? '',
-  description: `what ${name} does`,
-  input_schema: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'], additionalProperties: false },
-  output_schema: { type: 'object' },
-  scope: 'workspace',
-  side_effects: 'none',
-  risk_level: 'low',
-  requires_approval,
-  idempotency: 'guaranteed',
-  constraints: { timeout_seconds: 10, max_retries: 0, output_limit_kb: 256 },
-  cost_hint: 'low',
-  policy: {
-    paths: [],
-    patches: [],
-    refs: [],
-    command_args: [],
-    whole_repository: false,
-    needs_network: false,
-    remotes: [],
-    refspecs: [],
-    needs_setting: null,
-  },
-  observability: { trace_name: 'workspace.tools', span_name: name },
-  primary_output: null,
-  examples: [],
-})
-
-function invocation(call: ToolCall, fields: Partial<Invocation> = {}): Invocation {
-  return {
-    id: `inv_${call.step}_${call.index}`,
-    session_id: 's',
-    turn_id: 'trn_1',
-    tool_name: call.tool_name,
-    args: call.args,
-    args_digest: '',
-    actor: { kind: 'agent', id: 'demo/alice' },
-    correlation_id: null,
-    status: 'succeeded',
-    approval: null,
-    decision: null,
-    started_at: '',
-    completed_at: '',
-    duration_ms: 1,
-    exit_code: null,
-    trace_name: '',
-    span_name: '',
-    trace_id: '',
-    output: { echoed: call.args },
-    output_ref: null,
-    logs_ref: null,
-    artifacts: [],
-    truncated: false,
-    error: null,
-    ...fields,
-  }
-}
-
-/** A task on the wire server, everything it did, and the text that a listener would have at the end. */
-function setUp(overrides: Partial<TurnTask> = {}) {
-  const seen = {
-    progress: [] as Progress[],
-    calls: [] as ToolCall[],
-    slept: [] as number[],
-    streamed: new Map<number, string>(),
-    instructionReads: 0,
-  }
-  const abort = new AbortController()
-  const task: TurnTask = {
-    model: resolveModel('anthropic/claude-sonnet-5-5', {
-      default_model: null,
-      anthropic: { api_key: 'key-of-the-test', base_url: server.url },
-      scripts_folder: null,
-    }),
-    tools: [tool('fs.read'), tool('repo.run_tests'), tool('fs.write', true)],
-    workspace: {
-      allowed_paths: ['.'],
-      network: 'none',
-      secret_names: ['API_TOKEN'],
-      limits: { memory_mb: 512, cpus: 1, pids: 64 },
-      max_steps: 10,
-    },
-    past: [],
-    user: 'make the tests pass',
-    steps: [],
-    readInstructions: async () => instructions(`say please, ${++seen.instructionReads}`),
-    invoke: async (call) => {
-      seen.calls.push(call)
-      return { invocation: invocation(call), waited_ms: 0 }
-    },
-    persist: async (progress) => {
-      seen.progress.push(structuredClone(progress))
-    },
-    onDelta: (delta) => {
-      seen.streamed.set(delta.step, 'reset' in delta ? '' : (seen.streamed.get(delta.step) ?? '') + delta.text)
-    },
-    redact: (value) => JSON.parse(JSON.stringify(value).replaceAll('hunter2hunter2', '[secret:API_TOKEN]')),
-    signal: abort.signal,
-    limits: { max_steps: 10, max_seconds: 60, stall_ms: 5000 },
-    retry: { max_attempts: 4, base_ms: 100, max_ms: 1000, random: () => 0 },
-    now: () => new Date(),
-    sleep: async (ms) => {
-      seen.slept.push(ms)
-    },
-    ...overrides,
-  }
-  return { task, seen, abort }
-}
-
-const instructions = (content: string): Instructions => ({
-  path: '/session/code/instructions.md',
-  text: content,
-  sha256: 'x',
-  note: null,
-})
-
 /** The last state of each step that was persisted. */
 function persistedSteps(progress: Progress[]): TurnStep[] {
   const steps = new Map<number, TurnStep>()
-  for (const entry of progress) if (entry.kind !== 'model_failed') steps.set(entry.step.step, entry.step)
+  for (const entry of progress) if ('step' in entry) steps.set(entry.step.step, entry.step)
   return [...steps.values()]
 }
 
@@ -357,7 +241,7 @@ describe('a turn against the Messages API', () => {
 
   it('repeats when nothing comes for too long', async () => {
     server.answer(cut(whole, 'hang', 'content_block_delta', 2), message([text('Done.')]))
-    const { task, seen } = setUp({ limits: { max_steps: 10, max_seconds: 60, stall_ms: 150 } })
+    const { task, seen } = setUp({ stall_ms: 150 })
     expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Done.' })
     expect(failures(seen.progress)).toEqual(['stalled'])
   })
@@ -461,7 +345,7 @@ describe('a turn against the Messages API', () => {
     server.answer(message([text('ok')]))
     const anthropic = { api_key: 'k', base_url: `${server.url}${end}` }
     const { task } = setUp({
-      model: resolveModel('anthropic/claude-x', { default_model: null, anthropic, scripts_folder: null }),
+      model: resolveModel('anthropic/claude-x', { default_model: null, anthropic, scripts_folder: null, settings: {} }),
     })
     expect(await runTurn(task)).toMatchObject({ status: 'completed' })
   })
@@ -600,6 +484,7 @@ describe('a turn against the Messages API', () => {
       finish_reason: 'tool-calls',
       input_tokens: 1,
       output_tokens: 1,
+      prompt_chars: 0,
     }
     const { task, seen } = setUp({ steps: [step] })
     expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Done.' })
@@ -617,6 +502,7 @@ describe('a turn against the Messages API', () => {
       finish_reason: 'stop',
       input_tokens: 1,
       output_tokens: 1,
+      prompt_chars: 0,
     }
     const { task } = setUp({ steps: [step] })
     expect(await runTurn(task)).toEqual({ status: 'completed', text: 'All done.', note: null })
@@ -625,15 +511,15 @@ describe('a turn against the Messages API', () => {
 
   it('stops at the limit of steps', async () => {
     server.answer(...Array.from({ length: 9 }, (_, n) => message([toolUse(`toolu_${n}`, 'fs_read', { path: 'a' })])))
-    const { task, seen } = setUp({ limits: { max_steps: 3, max_seconds: 60, stall_ms: 5000 } })
-    expect(await runTurn(task)).toMatchObject({ status: 'limited', reason: expect.stringContaining('3 model calls') })
+    const { task, seen } = setUp({ budgets: budgets({ steps: 3 }) })
+    expect(await runTurn(task)).toMatchObject({ status: 'limited', reason: expect.stringContaining('at most 3 model calls') })
     expect(seen.calls).toHaveLength(3)
     expect(server.requests).toHaveLength(3)
   })
 
   it('stops at the limit of time, also in the middle of an answer', async () => {
     server.answer(cut(whole, 'hang', 'content_block_delta', 2))
-    const { task, seen } = setUp({ limits: { max_steps: 3, max_seconds: 0.3, stall_ms: 60_000 } })
+    const { task, seen } = setUp({ budgets: budgets({ seconds: 0.3 }), stall_ms: 60_000 })
     expect(await runTurn(task)).toMatchObject({ status: 'limited', reason: expect.stringContaining('0.3 s') })
     expect(failures(seen.progress)).toEqual(['time_limit'])
   })

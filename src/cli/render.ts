@@ -1,4 +1,4 @@
-import type { Approval, Invocation, Session } from '../client/cloister-client.ts'
+import type { Approval, Budget, Invocation, Session } from '../client/cloister-client.ts'
 import { fields } from './table.ts'
 
 /** 2026-11-20T10:11:12.345Z as 2026-11-20 10:11:12, UTC; `-` for none. */
@@ -75,13 +75,25 @@ export function sessionFields(session: Session): string {
       : []),
     [
       'used',
-      `${session.usage.turns} turns, ${session.usage.invocations} invocations, ${session.usage.input_tokens} + ${session.usage.output_tokens} tokens`,
+      `${session.usage.turns} turns, ${session.usage.invocations} invocations, ${session.usage.input_tokens} + ${session.usage.output_tokens} tokens${session.usage.cost_usd > 0 ? `, US$ ${session.usage.cost_usd.toFixed(4)}` : ''}`,
     ],
+    ['budget of a turn', budgetText(session.budgets.turn)],
+    ['budget of the session', budgetText(session.budgets.session)],
     ['created', time(session.created_at)],
     ['last activity', time(session.last_activity_at)],
     ['expires', time(session.expires_at)],
     ['closed', time(session.closed_at)],
   ])
+}
+
+function budgetText({ steps, tokens, cost_usd, seconds }: Budget): string {
+  const items = [
+    ...(steps === null ? [] : [`${steps} model calls`]),
+    ...(tokens === null ? [] : [`${tokens} tokens`]),
+    ...(cost_usd === null ? [] : [`US$ ${cost_usd}`]),
+    ...(seconds === null ? [] : [`${seconds} s`]),
+  ]
+  return items.join(', ') || 'no limit'
 }
 
 export function approvalFields(approval: Approval): string {

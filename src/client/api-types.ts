@@ -20,6 +20,17 @@ export type {
   SessionState,
 }
 
+/** What an agent may use; null: no limit. */
+export interface Budget {
+  steps: number | null
+  tokens: number | null
+  cost_usd: number | null
+  seconds: number | null
+}
+
+/** What is asked of a budget; absent: what the server allows. */
+export type AskedBudget = { [Item in keyof Budget]?: number | undefined }
+
 /** A session as the API shows it. */
 export interface Session {
   id: string
@@ -39,7 +50,16 @@ export interface Session {
   sandbox: { kind: string; generation: number; isolation: Isolation | null } | null
   workspace_path: '/session/code'
   parent_session_id: string | null
-  usage: { input_tokens: number; output_tokens: number; turns: number; invocations: number }
+  usage: {
+    input_tokens: number
+    output_tokens: number
+    turns: number
+    invocations: number
+    steps: number
+    cost_usd: number
+    seconds: number
+  }
+  budgets: { turn: Budget; session: Budget }
   idle_timeout_seconds: number
   created_at: string
   last_activity_at: string
@@ -68,6 +88,7 @@ export interface CreateSession {
   network?: 'none' | 'host' | undefined
   isolation_floor?: IsolationLevel | undefined
   limits?: { memory_mb?: number | undefined; cpus?: number | undefined; pids?: number | undefined } | undefined
+  budgets?: { turn?: AskedBudget | undefined; session?: AskedBudget | undefined } | undefined
   expires_in_seconds?: number | undefined
   idle_timeout_seconds?: number | undefined
 }

@@ -16,6 +16,7 @@ export const EVENT_TYPES = [
   'turn.step',
   'turn.completed',
   'turn.interrupted',
+  'context.compacted',
   'model.called',
   'invocation.requested',
   'invocation.started',

@@ -1,4 +1,5 @@
-import type { Session } from './session.ts'
+import { NO_BUDGET } from './budget.ts'
+import { NO_USAGE, type Session } from './session.ts'
 
 /** A session for tests: idle, owned by default/alice, with what is given changed. */
 export function sampleSession(fields: Partial<Session> = {}): Session {
@@ -30,7 +31,8 @@ export function sampleSession(fields: Partial<Session> = {}): Session {
     last_generation: 0,
     secret_names: [],
     parent_session_id: null,
-    usage: { input_tokens: 0, output_tokens: 0, turns: 0, invocations: 0 },
+    budgets: { turn: NO_BUDGET, session: NO_BUDGET },
+    usage: NO_USAGE,
     idle_timeout_seconds: 3600,
     created_at: at,
     last_activity_at: at,

@@ -1,3 +1,4 @@
+import type { Budgets } from './budget.ts'
 import { type CloisterError, errors } from './errors.ts'
 import type { Principal } from './principal.ts'
 
@@ -82,13 +83,36 @@ export interface Session {
   /** The names of the session's secrets; values exist only as files. */
   secret_names: string[]
   parent_session_id: string | null
-  usage: { input_tokens: number; output_tokens: number; turns: number; invocations: number }
+  /** What its agent may use. The server's own limits hold besides. */
+  budgets: Budgets
+  usage: SessionUsage
   idle_timeout_seconds: number
   created_at: string
   last_activity_at: string
   expires_at: string | null
   closed_at: string | null
 }
+
+/** What was used so far. Of the agent: tokens, turns, `steps` (model calls that answered), US dollars (where prices are known), seconds. */
+export interface SessionUsage {
+  input_tokens: number
+  output_tokens: number
+  turns: number
+  invocations: number
+  steps: number
+  cost_usd: number
+  seconds: number
+}
+
+export const NO_USAGE: SessionUsage = Object.freeze({
+  input_tokens: 0,
+  output_tokens: 0,
+  turns: 0,
+  invocations: 0,
+  steps: 0,
+  cost_usd: 0,
+  seconds: 0,
+})
 
 export type SessionAction =
   | 'initialized'

@@ -27,6 +27,7 @@ export function renderSession(session: Session): z.output<typeof sessionSchema> 
     workspace_path: '/session/code',
     parent_session_id: session.parent_session_id,
     usage: session.usage,
+    budgets: session.budgets,
     idle_timeout_seconds: session.idle_timeout_seconds,
     created_at: session.created_at,
     last_activity_at: session.last_activity_at,

@@ -1,5 +1,6 @@
 import type { Approval, ApprovalStatus } from '../domain/approval.ts'
 import type { Approvers } from '../domain/approvers.ts'
+import type { Budget } from '../domain/budget.ts'
 import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/invocation.ts'
 import type { Message } from '../domain/message.ts'
 import type { Caller } from '../domain/principal.ts'
@@ -152,6 +153,7 @@ export interface CreateSession {
   network?: 'none' | 'host'
   isolation_floor?: IsolationLevel
   limits?: Partial<Limits>
+  budgets?: { turn?: Partial<Budget>; session?: Partial<Budget> }
   expires_in_seconds?: number
   idle_timeout_seconds?: number
 }

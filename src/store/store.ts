@@ -1,4 +1,5 @@
 import type { Approval, ApprovalStatus } from '../domain/approval.ts'
+import type { Spent } from '../domain/budget.ts'
 import type { ChainVerdict, Event, EventType } from '../domain/event.ts'
 import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/invocation.ts'
 import type { Message } from '../domain/message.ts'
@@ -249,6 +250,8 @@ export interface OpenTurn {
   interrupted: boolean
   /** The turn's transcript so far, JSON of the agent's (redacted) messages. */
   transcript: unknown[]
+  /** What the turn used until then. */
+  spent: Spent
 }
 
 /**

@@ -157,6 +157,7 @@ export class AnthropicWireServer {
   readonly requests: WireRequest[] = []
   readonly unexpected: WireRequest[] = []
   readonly #queue: WireAnswer[] = []
+  #otherwise: ((request: WireRequest) => WireAnswer) | null = null
   readonly #server: Server
   #waiting: (() => void)[] = []
 
@@ -167,7 +168,10 @@ export class AnthropicWireServer {
       request.on('end', () => {
         const received: WireRequest = { headers: request.headers, body: JSON.parse(Buffer.concat(chunks).toString()) }
         this.requests.push(received)
-        const answer = request.method === 'POST' && request.url === '/v1/messages' ? this.#queue.shift() : undefined
+        const answer =
+          request.method === 'POST' && request.url === '/v1/messages'
+            ? (this.#queue.shift() ?? this.#otherwise?.(received))
+            : undefined
         if (!answer) this.unexpected.push(received)
         const respond = answer ? send(response, answer) : send(response, status(500, 'api_error', 'nothing was queued'))
         // A client that goes away in the middle (interrupt, deadline) is part of what is tested.
@@ -189,6 +193,11 @@ export class AnthropicWireServer {
 
   answer(...answers: WireAnswer[]): void {
     this.#queue.push(...answers)
+  }
+
+  /** For requests for which nothing is queued: a model that looks at what it is asked. */
+  answerEach(otherwise: (request: WireRequest) => WireAnswer): void {
+    this.#otherwise = otherwise
   }
 
   /** How many queued answers nobody asked for. */

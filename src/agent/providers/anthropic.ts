@@ -1,5 +1,5 @@
 import { createAnthropic } from '@ai-sdk/anthropic'
-import type { ResolvedModel } from '../language-model.ts'
+import type { ProviderModel } from '../language-model.ts'
 
 const DEFAULT_BASE_URL = 'https://api.anthropic.com/v1'
 
@@ -8,7 +8,7 @@ const DEFAULT_BASE_URL = 'https://api.anthropic.com/v1'
  * version gets `/v1`, as Anthropic's own clients do. The loop calls the model directly and retries itself: there is no second layer
  * of retries below it.
  */
-export function anthropicModel(id: string, options: { api_key: string; base_url: string | null }): ResolvedModel {
+export function anthropicModel(id: string, options: { api_key: string; base_url: string | null }): ProviderModel {
   const address = options.base_url?.replace(/\/+$/, '')
   const baseURL = address ? (/\/v\d+$/.test(address) ? address : `${address}/v1`) : DEFAULT_BASE_URL
   return {

@@ -18,6 +18,15 @@ export const isolationSchema = z
 
 const principalSchema = z.object({ tenant_id: z.string(), actor_id: z.string(), roles: z.array(z.string()) })
 
+const budgetSchema = z
+  .object({
+    steps: z.number().int().nullable(),
+    tokens: z.number().int().nullable(),
+    cost_usd: z.number().nullable(),
+    seconds: z.number().nullable(),
+  })
+  .describe('Null: no limit.')
+
 export const sessionSchema = z
   .object({
     id: z.string(),
@@ -45,7 +54,13 @@ export const sessionSchema = z
       output_tokens: z.number().int(),
       turns: z.number().int(),
       invocations: z.number().int(),
+      steps: z.number().int().describe('Model calls that answered.'),
+      cost_usd: z.number().describe('Of model calls whose price is known.'),
+      seconds: z.number().describe('In which turns ran, without waiting for people.'),
     }),
+    budgets: z
+      .object({ turn: budgetSchema, session: budgetSchema })
+      .describe("What the agent may use: for each turn, and for all of the session's turns together."),
     idle_timeout_seconds: z.number().int(),
     created_at: time(),
     last_activity_at: time(),
@@ -56,6 +71,15 @@ export const sessionSchema = z
     id: 'Session',
     description: 'A session. What it was created from (values given in confidence, instructions, setup) is never shown.',
   })
+
+const askedBudgetSchema = z
+  .strictObject({
+    steps: z.number().int().min(1).optional(),
+    tokens: z.number().int().min(1).optional(),
+    cost_usd: z.number().positive().optional().describe('US dollars. Needs a price of the model in CLOISTER_CONFIG.'),
+    seconds: z.number().positive().optional(),
+  })
+  .optional()
 
 const seconds = () => z.number().int().min(1).max(31_536_000)
 
@@ -114,6 +138,10 @@ export const createSessionSchema = z
         pids: z.number().int().min(16).max(1_000_000).optional(),
       })
       .optional(),
+    budgets: z
+      .strictObject({ turn: askedBudgetSchema, session: askedBudgetSchema })
+      .optional()
+      .describe("What the agent may use: model calls, tokens, money, wall time. The server's own limits hold besides."),
     expires_in_seconds: seconds().optional().describe('Absent: it does not expire.'),
     idle_timeout_seconds: seconds().optional(),
   })

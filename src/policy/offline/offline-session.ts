@@ -1,4 +1,5 @@
-import type { Session } from '../../domain/session.ts'
+import { NO_BUDGET } from '../../domain/budget.ts'
+import { NO_USAGE, type Session } from '../../domain/session.ts'
 
 /** What policy looks at in a session. */
 export type PolicyFacts = Pick<
@@ -27,7 +28,8 @@ export function offlineSession(facts: PolicyFacts): Session {
     last_generation: 0,
     secret_names: [],
     parent_session_id: null,
-    usage: { input_tokens: 0, output_tokens: 0, turns: 0, invocations: 0 },
+    budgets: { turn: NO_BUDGET, session: NO_BUDGET },
+    usage: NO_USAGE,
     idle_timeout_seconds: 0,
     created_at: at,
     last_activity_at: at,

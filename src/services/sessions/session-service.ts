@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { type Budgets, NO_BUDGET, stricterBudget, unknownPrice } from '../../domain/budget.ts'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import { newId, SESSION_ID } from '../../domain/ids.ts'
 import { inGitDirectory, isUnder, resolvePath, WORKSPACE } from '../../domain/path.ts'
 import { actorOf, type Caller, type Principal, principalKey, TOOL_ROLES } from '../../domain/principal.ts'
 import { refuseSecrets, secretWarnings } from '../../domain/secret-names.ts'
-import { ISOLATION_LEVELS, type Limits, nextState, type Session, type SessionAction } from '../../domain/session.ts'
+import { ISOLATION_LEVELS, type Limits, NO_USAGE, nextState, type Session, type SessionAction } from '../../domain/session.ts'
 import type { DriverCheck, VolumeStore } from '../../sandbox/sandbox-driver.ts'
 import type { Page, PageRequest, Store } from '../../store/store.ts'
 import { accessibleSession, requirePermission } from '../access.ts'
@@ -22,12 +23,14 @@ export interface SessionServiceDependencies {
   sources: CodeSources
   invocations: Pick<Invocations, 'abandonSession'>
   turns: Pick<Turns, 'post' | 'abandonSession' | 'kick'>
-  /** Throws `invalid_argument` for a model that no provider serves. */
-  resolveModel: (name: string) => unknown
+  /** Null: the model of sessions that name none. Throws `invalid_argument` for one that no provider serves. */
+  resolveModel: (name: string | null) => { label: string; price: object | null }
   /** What a sandbox started now would attest. */
   isolation: () => Promise<DriverCheck['isolation']>
   /** Defaults, and what users may ask for at most. Admins may ask for more. */
   limits: Limits
+  /** What every session's agent may use at most. */
+  budgets: Budgets
   idleTimeoutSeconds: number
   /** May admins create sessions on the machine's network? */
   allowHostNetwork: boolean
@@ -216,7 +219,7 @@ export class SessionService implements Sessions {
   /** The session as asked for, with every field checked. Nothing is written yet. */
   async #draft(caller: Caller, request: CreateSession): Promise<Session> {
     if (caller.kind !== 'user') throw errors.permissionDenied('session:create')
-    const { clock, sources, resolveModel, idleTimeoutSeconds } = this.#deps
+    const { clock, sources, idleTimeoutSeconds } = this.#deps
     const id = request.session_id ?? newId('ses', clock().getTime())
     if (!SESSION_ID.test(id)) throw invalid('session_id', 'must match [a-z0-9][a-z0-9_-]{0,63}')
     const principal = admitPrincipal(caller, request.principal)
@@ -231,7 +234,6 @@ export class SessionService implements Sessions {
       throw invalid('repo_auth_secret', 'must be the name of one of the secrets')
     if (request.repo_ref !== undefined && !GIT_REF.test(request.repo_ref))
       throw invalid('repo_ref', 'must be a branch, a tag or a commit')
-    if (request.model !== undefined) resolveModel(request.model)
     const allowedPaths = request.allowed_paths ?? ['.']
     checkAllowedPaths(allowedPaths)
     await this.#checkFloor(request.isolation_floor)
@@ -268,7 +270,8 @@ export class SessionService implements Sessions {
       last_generation: 0,
       secret_names: Object.keys(secrets).sort(),
       parent_session_id: null,
-      usage: { input_tokens: 0, output_tokens: 0, turns: 0, invocations: 0 },
+      budgets: this.#admitBudgets(request),
+      usage: NO_USAGE,
       idle_timeout_seconds: request.idle_timeout_seconds ?? idleTimeoutSeconds,
       created_at: at,
       last_activity_at: at,
@@ -297,6 +300,21 @@ export class SessionService implements Sessions {
         if (limits[name] > this.#deps.limits[name])
           throw invalid(`limits.${name}`, `at most ${this.#deps.limits[name]} on this server`)
     return limits
+  }
+
+  /** The stricter of what is asked and what the server allows. Money counts only where its model's price is known. */
+  #admitBudgets({ model, budgets: asked }: CreateSession): Budgets {
+    const { resolveModel, budgets } = this.#deps
+    if (model !== undefined) resolveModel(model)
+    for (const whose of ['turn', 'session'] as const) {
+      if (asked?.[whose]?.cost_usd === undefined) continue
+      const { label, price } = resolveModel(model ?? null)
+      if (price === null) throw invalid(`budgets.${whose}.cost_usd`, unknownPrice(label))
+    }
+    return {
+      turn: stricterBudget(budgets.turn, { ...NO_BUDGET, ...asked?.turn }),
+      session: stricterBudget(budgets.session, { ...NO_BUDGET, ...asked?.session }),
+    }
   }
 
   async #checkFloor(floor: Session['isolation_floor'] | undefined): Promise<void> {

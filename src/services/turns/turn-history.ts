@@ -1,4 +1,6 @@
+import { z } from 'zod'
 import { cutMiddle } from '../../agent/call-result.ts'
+import { type Compaction, type CompactionRecord, compacted, NOT_COMPACTED } from '../../agent/compaction.ts'
 import { excerpt, type PastStep, type PastTurn } from '../../agent/context.ts'
 import { pastStepSchema, type TurnStep } from '../../agent/turn-step.ts'
 import type { Message } from '../../domain/message.ts'
@@ -15,34 +17,53 @@ export function stepEvent(turnId: string, step: TurnStep): Record<string, unknow
   return { turn_id: turnId, step: step.step, text, finish_reason: step.finish_reason, calls: step.calls.map(excerpt) }
 }
 
-/** The turns before this one, in the order of their messages, from the messages and the log. */
-export async function pastTurns(
+/** What `context.compacted` records: what the model no longer sees whole, and what it sees instead. */
+export function compactedEvent(turnId: string, record: CompactionRecord): Record<string, unknown> {
+  const { text, ...rest } = record
+  return { turn_id: turnId, ...rest, ...(text === null ? {} : { text: cutMiddle(text, RECORDED_TEXT) }) }
+}
+
+const compactedSchema = z.object({
+  kind: z.enum(['outputs', 'summary']),
+  through: z.object({ turn_id: z.string(), step: z.number().nullable() }),
+  text: z.string().nullable().default(null),
+})
+
+/** The turns before this one, in the order of their messages, and how much of the conversation the model still sees. */
+export async function history(
   eventLog: EventLog,
   sessionId: string,
   messages: readonly Message[],
   turnId: string,
-): Promise<PastTurn[]> {
-  const steps = await recordedSteps(eventLog, sessionId)
-  return messages
+): Promise<{ past: PastTurn[]; compaction: Compaction }> {
+  const { steps, compaction } = await recorded(eventLog, sessionId)
+  const past = messages
     .filter((message) => message.role === 'user' && message.turn_id !== null && message.turn_id !== turnId)
     .map((message) => ({
+      turn_id: message.turn_id as string,
       user: message.content,
       steps: steps.get(message.turn_id as string) ?? [],
       notes: messages.filter((other) => other.role === 'system' && other.turn_id === message.turn_id).map((note) => note.content),
     }))
+  return { past, compaction }
 }
 
-async function recordedSteps(eventLog: EventLog, sessionId: string): Promise<Map<string, PastStep[]>> {
-  const byTurn = new Map<string, PastStep[]>()
+async function recorded(
+  eventLog: EventLog,
+  sessionId: string,
+): Promise<{ steps: Map<string, PastStep[]>; compaction: Compaction }> {
+  const steps = new Map<string, PastStep[]>()
+  let compaction = NOT_COMPACTED
   for (let after = 0; ; ) {
     const events = await eventLog.list(sessionId, after, PAGE)
-    for (const event of events) {
-      if (event.type !== 'turn.step') continue
-      const step = pastStepSchema.parse(event.data)
-      byTurn.set(step.turn_id, [...(byTurn.get(step.turn_id) ?? []), step])
+    for (const { type, data } of events) {
+      if (type === 'context.compacted') compaction = compacted(compaction, compactedSchema.parse(data))
+      if (type !== 'turn.step') continue
+      const step = pastStepSchema.parse(data)
+      steps.set(step.turn_id, [...(steps.get(step.turn_id) ?? []), step])
     }
     const last = events.at(-1)
-    if (!last || events.length < PAGE) return byTurn
+    if (!last || events.length < PAGE) return { steps, compaction }
     after = last.seq
   }
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AnthropicWireServer, message, text, toolUse } from '../../../test/support/anthropic-wire-server.ts'
 import { alice, Gate, SECRET } from '../../../test/support/gate.ts'
 import { ModelProviders } from '../../agent/model-provider.ts'
+import { NO_BUDGET } from '../../domain/budget.ts'
 import type { Session } from '../../domain/session.ts'
 import { TurnService } from './turn-service.ts'
 
@@ -35,8 +36,10 @@ function turnsOver({ store, eventLog, invocations, sandboxes }: Gate): TurnServi
       default_model: 'anthropic/claude-wire',
       anthropic: { api_key: 'key', base_url: wire.url },
       scripts_folder: null,
+      settings: {},
     }),
-    limits: { maxSteps: 10, maxSeconds: 60, stallMs: 30_000 },
+    budgets: { turn: { ...NO_BUDGET, steps: 10, seconds: 60 }, session: NO_BUDGET },
+    stallMs: 30_000,
     retry: { max_attempts: 2, base_ms: 1, max_ms: 1, random: () => 0 },
     clock: () => new Date(),
     logger: { warn: () => undefined, error: (...entry: unknown[]) => gate.faults.push(entry) },

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { Instructions, PastTurn } from '../../agent/context.ts'
+import type { Instructions } from '../../agent/context.ts'
+import type { ResolvedModel } from '../../agent/language-model.ts'
 import type { Models } from '../../agent/model-provider.ts'
 import type { RetryPolicy } from '../../agent/retry.ts'
 import { type ModelCallRecord, type Progress, runTurn, type ToolCall, type TurnOutcome, type TurnTask } from '../../agent/turn.ts'
 import { correlationId, isDone, type TurnStep, turnStepSchema } from '../../agent/turn-step.ts'
+import { type Budgets, type Spent, spentSince, stricterBudget, unknownPrice } from '../../domain/budget.ts'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import type { Invocation } from '../../domain/invocation.ts'
 import { actorOf, type Caller } from '../../domain/principal.ts'
@@ -15,7 +17,7 @@ import type { Invocations, Sandboxes } from '../contracts.ts'
 import type { EventLog } from '../event-log.ts'
 import { readInstructions } from './instructions-reader.ts'
 import { TurnHalt } from './turn-halt.ts'
-import { pastTurns, stepEvent } from './turn-history.ts'
+import { compactedEvent, history, stepEvent } from './turn-history.ts'
 
 /** Bytes of the instructions that stand in `model.called`. */
 const RECORDED_INSTRUCTIONS = 4096
@@ -28,11 +30,18 @@ export interface TurnRunnerDependencies {
   invocations: Pick<Invocations, 'invoke' | 'settled' | 'cancel' | 'tools'>
   sandboxes: Pick<Sandboxes, 'acquire' | 'lost' | 'redactor'>
   models: Models
-  /** Model calls of one turn; its wall time in seconds; a model that sends nothing for `stallMs` is given up. */
-  limits: { maxSteps: number; maxSeconds: number; stallMs: number }
+  /** What any agent may use at most. */
+  budgets: Budgets
+  /** A model that sends nothing for so long is given up. */
+  stallMs: number
   retry: RetryPolicy
   clock: () => Date
   logger: Pick<Logger, 'warn' | 'error'>
+}
+
+function sessionSpent({ usage }: Session): Spent {
+  const { steps, input_tokens, output_tokens, cost_usd, seconds } = usage
+  return { steps, tokens: input_tokens + output_tokens, cost_usd, seconds }
 }
 
 /** The loop acts as this: it may invoke tools in its one session, and nothing else. */
@@ -54,8 +63,10 @@ export class TurnRunner {
 
   /** Rejects with the TurnHalt that aborted `signal`, and with what neither the model nor the gate answers for. */
   async run(session: Session, turn: OpenTurn, resumed: boolean, signal: AbortSignal): Promise<TurnOutcome> {
-    const { store, eventLog, invocations, sandboxes, models, limits } = this.#deps
+    const { store, eventLog, invocations, sandboxes, models } = this.#deps
     const model = models.resolve(session.model)
+    const fallback = model.fallback === null ? null : models.resolve(model.fallback)
+    const budgets = this.#budgets(session, fallback ? [model, fallback] : [model])
     const [messages, tools, redactor] = await Promise.all([
       store.messages.all(session.id),
       invocations.tools(agentCaller(session), session.id, {}),
@@ -63,32 +74,39 @@ export class TurnRunner {
     ])
     const message = messages.find((candidate) => candidate.role === 'user' && candidate.turn_id === turn.id)
     if (!message) throw errors.internal(`turn ${turn.id} has no message`)
-    const past: PastTurn[] = await pastTurns(eventLog, session.id, messages, turn.id)
+    const { past, compaction } = await history(eventLog, session.id, messages, turn.id)
     const deltas = new DeltaStream(eventLog, session.id, turn.id, redactor, resumed)
     const transcript = new Map(stepsOf(turn).map((step) => [step.step, step]))
+    let spent = turn.spent
     const task: TurnTask = {
+      turn_id: turn.id,
       model,
+      fallback,
       tools,
       workspace: {
         allowed_paths: session.allowed_paths,
         network: session.network,
         secret_names: session.secret_names,
         limits: session.limits,
-        max_steps: limits.maxSteps,
+        budget: budgets.turn,
       },
       past,
       user: message.content,
       steps: [...transcript.values()],
+      compaction,
       readInstructions: () => orHalt(readInstructions(sandboxes, session, redactor), signal),
       invoke: (call) => this.#invoke(session, turn, call, signal),
       persist: async (progress) => {
         if (progress.kind === 'answered') deltas.flush()
-        await this.#persist(session, turn, transcript, progress)
+        await this.#persist(session, turn, transcript, progress, spentSince(spent, progress.spent))
+        spent = progress.spent
       },
       onDelta: (delta) => ('text' in delta ? deltas.text(delta.step, delta.text) : deltas.reset(delta.step)),
       redact: (value) => redactor.value(value),
       signal,
-      limits: { max_steps: limits.maxSteps, max_seconds: limits.maxSeconds, stall_ms: limits.stallMs },
+      budgets,
+      spent: { turn: turn.spent, session: sessionSpent(session) },
+      stall_ms: this.#deps.stallMs,
       retry: this.#deps.retry,
       now: this.#deps.clock,
       sleep: (ms, abort) => orHalt(delay(ms, undefined, { signal: abort }), abort),
@@ -111,24 +129,47 @@ export class TurnRunner {
     }
   }
 
-  async #persist(session: Session, turn: OpenTurn, transcript: Map<number, TurnStep>, progress: Progress): Promise<void> {
+  /** @throws CloisterError when a budget in money cannot be held */
+  #budgets(session: Session, models: readonly ResolvedModel[]): Budgets {
+    const budgets = {
+      turn: stricterBudget(this.#deps.budgets.turn, session.budgets.turn),
+      session: stricterBudget(this.#deps.budgets.session, session.budgets.session),
+    }
+    const unpriced = models.find(({ price }) => price === null)
+    if (unpriced && (budgets.turn.cost_usd !== null || budgets.session.cost_usd !== null))
+      throw errors.invalidArgument(unknownPrice(unpriced.label))
+    return budgets
+  }
+
+  /** `used`: since the progress before. */
+  async #persist(
+    session: Session,
+    turn: OpenTurn,
+    transcript: Map<number, TurnStep>,
+    progress: Progress,
+    used: Spent,
+  ): Promise<void> {
     const { eventLog, clock } = this.#deps
     const actor = actorOf(agentCaller(session))
     await eventLog.transaction(async (tx, emit) => {
       // A session that was closed meanwhile is not acted in any more, whoever forgot to say so.
       const now = await tx.sessions.get(session.id)
       if (now?.state !== 'busy') throw new TurnHalt('abandon')
-      if (progress.kind !== 'result') await emit(session.id, 'model.called', actor, modelCalled(turn.id, progress.call))
-      if (progress.kind === 'model_failed') return
+      const { spent } = progress
+      const call = 'call' in progress ? progress.call : null
+      if (call) await emit(session.id, 'model.called', actor, modelCalled(turn.id, call))
+      const { input_tokens = 0, output_tokens = 0 } = call?.usage ?? {}
+      const { steps: answers, cost_usd, seconds } = used
+      const usage = { input_tokens, output_tokens, steps: answers, cost_usd, seconds }
+      await tx.sessions.addUsage(session.id, usage, clock().toISOString())
+      if (progress.kind === 'compacted')
+        await emit(session.id, 'context.compacted', actor, compactedEvent(turn.id, progress.compaction))
+      if (!('step' in progress)) return tx.turns.update(turn.id, { spent })
       const steps = [...new Map(transcript).set(progress.step.step, progress.step).values()]
-      await tx.turns.update(turn.id, { steps: steps.length, transcript: steps })
-      if (progress.kind === 'answered') {
-        const { input_tokens, output_tokens } = progress.step
-        await tx.sessions.addUsage(session.id, { input_tokens, output_tokens }, clock().toISOString())
-      }
+      await tx.turns.update(turn.id, { steps: steps.length, transcript: steps, spent })
       if (isDone(progress.step)) await emit(session.id, 'turn.step', actor, stepEvent(turn.id, progress.step))
     })
-    if (progress.kind !== 'model_failed') transcript.set(progress.step.step, progress.step)
+    if ('step' in progress) transcript.set(progress.step.step, progress.step)
   }
 
   /** One call through the gate, to its end: also over an approval, and over a restart, by the same correlation id. */
@@ -187,7 +228,7 @@ export class TurnRunner {
 
 function modelCalled(turnId: string, call: ModelCallRecord): Record<string, unknown> {
   const { instructions, ...rest } = call
-  return { turn_id: turnId, ...rest, instructions: recordedInstructions(instructions) }
+  return { turn_id: turnId, ...rest, instructions: instructions && recordedInstructions(instructions) }
 }
 
 function recordedInstructions({ path, text, sha256, note }: Instructions): Record<string, unknown> {

@@ -5,6 +5,7 @@ import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AnthropicWireServer, cut, message, status, text, toolUse } from '../../../test/support/anthropic-wire-server.ts'
 import { ModelProviders } from '../../agent/model-provider.ts'
+import { NO_BUDGET, NOTHING_SPENT } from '../../domain/budget.ts'
 import { errors } from '../../domain/errors.ts'
 import type { Event } from '../../domain/event.ts'
 import type { Invocation } from '../../domain/invocation.ts'
@@ -59,7 +60,7 @@ const tool = (name: string): ToolMetadata => ({
   input_schema: { type: 'object' },
   output_schema: { type: 'object' },
   scope: 'workspace',
-  side_effects: 'none',
+  side_effects: name === 'fs.write' ? 'reversible' : 'none',
   risk_level: 'low',
   requires_approval: false,
   idempotency: 'guaranteed',
@@ -211,8 +212,10 @@ function dependencies(overrides: Partial<TurnServiceDependencies> = {}): TurnSer
       default_model: null,
       anthropic: { api_key: 'key', base_url: wire.url },
       scripts_folder: folder,
+      settings: {},
     }),
-    limits: { maxSteps: 10, maxSeconds: 60, stallMs: 10_000 },
+    budgets: { turn: { ...NO_BUDGET, steps: 10, seconds: 60 }, session: NO_BUDGET },
+    stallMs: 10_000,
     retry: { max_attempts: 2, base_ms: 1, max_ms: 1, random: () => 0 },
     clock: () => new Date(),
     logger,
@@ -510,7 +513,7 @@ describe('instructions', () => {
 
 describe('a turn that fails', () => {
   it('leaves a system message that says why, and an idle session that goes on with the next message', async () => {
-    wire.answer(status(400, 'invalid_request_error', 'prompt is too long'), message([text('Hello.')]))
+    wire.answer(status(400, 'invalid_request_error', 'no such field'), message([text('Hello.')]))
     const id = await session()
     const service = start()
     await service.post(ALICE, id, 'first')
@@ -519,7 +522,7 @@ describe('a turn that fails', () => {
     await quiet(id)
     expect(await conversation(id)).toEqual([
       'user: first',
-      expect.stringMatching(/^system: The turn did not finish: .*400.*prompt is too long/),
+      expect.stringMatching(/^system: The turn did not finish: .*400.*no such field/),
       'user: second',
       'agent: Hello.',
     ])
@@ -688,6 +691,7 @@ describe('a session that is closed', () => {
         default_model: null,
         anthropic: { api_key: 'key', base_url: wire.url },
         scripts_folder: null,
+        settings: {},
       }),
       sandboxes: {
         ...dependencies().sandboxes,
@@ -705,7 +709,8 @@ describe('a session that is closed', () => {
 
   it('has a turn that an earlier server left ended', async () => {
     const id = await session({ state: 'closed' })
-    await store.turns.insert({ id: 'trn_left', session_id: id, started_at: '', steps: 0, interrupted: false, transcript: [] })
+    const turn = { id: 'trn_left', session_id: id, started_at: '', steps: 0, interrupted: false, transcript: [] }
+    await store.turns.insert({ ...turn, spent: NOTHING_SPENT })
     await start().abandonSession(id)
     expect(await store.turns.ofSession(id)).toBeNull()
     expect((await events(id, 'turn.interrupted'))[0]?.data).toMatchObject({ turn_id: 'trn_left' })

@@ -3,6 +3,7 @@ import { ROOT_CONTEXT } from '@opentelemetry/api'
 import { interrupted } from '../../agent/call-result.ts'
 import type { TurnOutcome } from '../../agent/turn.ts'
 import { isDone, type TurnStep } from '../../agent/turn-step.ts'
+import { NOTHING_SPENT } from '../../domain/budget.ts'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
 import { MESSAGE_LIMIT, type Message } from '../../domain/message.ts'
@@ -206,6 +207,7 @@ export class TurnService implements Turns {
         steps: 0,
         interrupted: false,
         transcript: [],
+        spent: NOTHING_SPENT,
       }
       await tx.turns.insert(turn)
       await tx.messages.markTaken([message.id], turn.id)

@@ -57,10 +57,14 @@ export interface SessionsTable {
   last_generation: number
   secret_names: Json
   parent_session_id: string | null
+  budgets: Json
   usage_input_tokens: number
   usage_output_tokens: number
   usage_turns: number
   usage_invocations: number
+  usage_steps: number
+  usage_cost_usd: number
+  usage_seconds: number
   idle_timeout_seconds: number
   created_at: string
   last_activity_at: string
@@ -103,6 +107,7 @@ export interface OpenTurnsTable {
   steps: number
   interrupted: Flag
   transcript: Json
+  spent: Json
 }
 
 export interface OpenInvocationsTable {

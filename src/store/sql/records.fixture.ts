@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Approval } from '../../domain/approval.ts'
+import { NO_BUDGET } from '../../domain/budget.ts'
 import { newId } from '../../domain/ids.ts'
 import type { Invocation } from '../../domain/invocation.ts'
-import type { Session } from '../../domain/session.ts'
+import { NO_USAGE, type Session } from '../../domain/session.ts'
 
 /** Records for tests: complete, with every field of a kind that a mix-up of columns would show. */
 
@@ -43,7 +44,8 @@ export function session(fields: Partial<Session> = {}): Session {
     last_generation: 0,
     secret_names: [],
     parent_session_id: null,
-    usage: { input_tokens: 0, output_tokens: 0, turns: 0, invocations: 0 },
+    budgets: { turn: NO_BUDGET, session: NO_BUDGET },
+    usage: NO_USAGE,
     idle_timeout_seconds: 900,
     created_at: at(0),
     last_activity_at: at(0),

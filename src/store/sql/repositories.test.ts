@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { NOTHING_SPENT } from '../../domain/budget.ts'
 import { newId } from '../../domain/ids.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Page, PageRequest, Store } from '../store.ts'
@@ -73,7 +74,7 @@ const FULL: Partial<Session> = {
   last_generation: 4,
   secret_names: ['TOKEN'],
   parent_session_id: 'ses_parent',
-  usage: { input_tokens: 2 ** 40, output_tokens: 2, turns: 3, invocations: 4 },
+  usage: { input_tokens: 2 ** 40, output_tokens: 2, turns: 3, invocations: 4, steps: 5, cost_usd: 0.125, seconds: 1.5 },
   idle_timeout_seconds: 77,
   created_at: at(1),
   last_activity_at: at(2),
@@ -265,10 +266,19 @@ describe('messages', () => {
 
 test('turns: one of a session, as it was left', async () => {
   const { id } = await stored()
-  const turn = { id: newId('trn'), session_id: id, started_at: at(0), steps: 0, interrupted: false, transcript: [] }
+  const turn = {
+    id: newId('trn'),
+    session_id: id,
+    started_at: at(0),
+    steps: 0,
+    interrupted: false,
+    transcript: [],
+    spent: NOTHING_SPENT,
+  }
   await store.turns.insert(turn)
   await expect(store.turns.insert({ ...turn, id: newId('trn') })).rejects.toMatchObject({ code: 'conflict' })
-  const changed = { steps: 3, interrupted: true, transcript: [{ role: 'user', content: 'x' }, [1, null]] }
+  const spent = { steps: 3, tokens: 10, cost_usd: 0.5, seconds: 1.25 }
+  const changed = { steps: 3, interrupted: true, spent, transcript: [{ role: 'user', content: 'x' }, [1, null]] }
   await store.turns.update(turn.id, changed)
   expect(await store.turns.ofSession(id)).toEqual({ ...turn, ...changed })
   expect(await store.turns.all()).toContainEqual({ ...turn, ...changed })

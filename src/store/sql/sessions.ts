@@ -53,6 +53,9 @@ export function sessions(db: Kysely<Database>): Store['sessions'] {
           usage_output_tokens: eb('usage_output_tokens', '+', usage.output_tokens ?? 0),
           usage_turns: eb('usage_turns', '+', usage.turns ?? 0),
           usage_invocations: eb('usage_invocations', '+', usage.invocations ?? 0),
+          usage_steps: eb('usage_steps', '+', usage.steps ?? 0),
+          usage_cost_usd: eb('usage_cost_usd', '+', usage.cost_usd ?? 0),
+          usage_seconds: eb('usage_seconds', '+', usage.seconds ?? 0),
           // Never backwards: two callers may arrive in the other order than their clocks were read.
           last_activity_at: eb.case().when('last_activity_at', '<', at).then(at).else(eb.ref('last_activity_at')).end(),
         }))
@@ -167,8 +170,20 @@ async function uidTaken<T>(write: () => Promise<T>): Promise<T> {
 }
 
 function toColumns(session: Partial<Session>): Updateable<SessionColumns> {
-  const { owner, usage, principal, allowed_paths, metadata, tools, auto_approve, limits, sandbox, secret_names, ...plain } =
-    session
+  const {
+    owner,
+    usage,
+    budgets,
+    principal,
+    allowed_paths,
+    metadata,
+    tools,
+    auto_approve,
+    limits,
+    sandbox,
+    secret_names,
+    ...plain
+  } = session
   const { has_setup, has_instructions, provisioned, ...same } = plain
   const columns: Updateable<SessionColumns> = {
     ...same,
@@ -178,7 +193,11 @@ function toColumns(session: Partial<Session>): Updateable<SessionColumns> {
       usage_output_tokens: usage.output_tokens,
       usage_turns: usage.turns,
       usage_invocations: usage.invocations,
+      usage_steps: usage.steps,
+      usage_cost_usd: usage.cost_usd,
+      usage_seconds: usage.seconds,
     }),
+    ...(budgets && { budgets: toJson(budgets) }),
     ...(principal && { principal: toJson(principal) }),
     ...(allowed_paths && { allowed_paths: toJson(allowed_paths) }),
     ...(metadata && { metadata: toJson(metadata) }),
@@ -223,11 +242,15 @@ function toSession(row: Selectable<SessionsTable>): Session {
     last_generation: row.last_generation,
     secret_names: arrayFromJson(row.secret_names, at('secret_names')),
     parent_session_id: row.parent_session_id,
+    budgets: objectFromJson(row.budgets, at('budgets')),
     usage: {
       input_tokens: row.usage_input_tokens,
       output_tokens: row.usage_output_tokens,
       turns: row.usage_turns,
       invocations: row.usage_invocations,
+      steps: row.usage_steps,
+      cost_usd: row.usage_cost_usd,
+      seconds: row.usage_seconds,
     },
     idle_timeout_seconds: row.idle_timeout_seconds,
     created_at: row.created_at,

@@ -2,14 +2,19 @@ import type { Kysely, Selectable } from 'kysely'
 import { errors } from '../../domain/errors.ts'
 import type { OpenTurn, Store } from '../store.ts'
 import type { Database, OpenTurnsTable } from './database.ts'
-import { arrayFromJson, toJson } from './json-column.ts'
+import { arrayFromJson, objectFromJson, toJson } from './json-column.ts'
 
 export function turns(db: Kysely<Database>): Store['turns'] {
   return {
     async insert(turn) {
       const inserted = await db
         .insertInto('open_turns')
-        .values({ ...turn, interrupted: Number(turn.interrupted), transcript: toJson(turn.transcript) })
+        .values({
+          ...turn,
+          interrupted: Number(turn.interrupted),
+          transcript: toJson(turn.transcript),
+          spent: toJson(turn.spent),
+        })
         .onConflict((oc) => oc.column('session_id').doNothing())
         .executeTakeFirst()
       if (inserted.numInsertedOrUpdatedRows === 0n)
@@ -17,11 +22,12 @@ export function turns(db: Kysely<Database>): Store['turns'] {
     },
 
     async update(id, fields) {
-      const { interrupted, transcript, ...same } = fields
+      const { interrupted, transcript, spent, ...same } = fields
       const columns = {
         ...same,
         ...(interrupted !== undefined && { interrupted: Number(interrupted) }),
         ...(transcript !== undefined && { transcript: toJson(transcript) }),
+        ...(spent !== undefined && { spent: toJson(spent) }),
       }
       if (Object.keys(columns).length === 0) return
       const updated = await db.updateTable('open_turns').set(columns).where('id', '=', id).executeTakeFirst()
@@ -49,5 +55,6 @@ function toTurn(row: Selectable<OpenTurnsTable>): OpenTurn {
     ...row,
     interrupted: row.interrupted !== 0,
     transcript: arrayFromJson(row.transcript, `open_turns.transcript of ${row.id}`),
+    spent: objectFromJson(row.spent, `open_turns.spent of ${row.id}`),
   }
 }

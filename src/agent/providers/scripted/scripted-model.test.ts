@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { NOT_COMPACTED } from '../../compaction.ts'
 import { buildPrompt, type PastTurn } from '../../context.ts'
 import { callModel } from '../../model-call.ts'
 import { ToolNames } from '../../tool-names.ts'
@@ -44,7 +45,10 @@ async function play(
   const said: string[] = []
   const chunks: string[] = []
   for (;;) {
-    const prompt = buildPrompt({ system: '', past, user, steps, model: 'scripted/demo' }, names)
+    const prompt = buildPrompt(
+      { system: '', turn_id: 'trn_now', past, user, steps, compaction: NOT_COMPACTED, model: 'scripted/demo' },
+      names,
+    )
     const answer = await callModel(
       { label: 'scripted/demo', model, provider_options: {} },
       {
@@ -73,6 +77,7 @@ async function play(
       reasoning: [],
       calls,
       finish_reason,
+      prompt_chars: 0,
       input_tokens: 0,
       output_tokens: 0,
     })
@@ -120,7 +125,7 @@ describe('the scripted model', () => {
 
   it('introduces itself once in a conversation, and gives no call the id of an earlier one', async () => {
     const first = await play('make the tests pass', [passing])
-    const past: PastTurn[] = [{ user: 'make the tests pass', steps: first.steps, notes: [] }]
+    const past: PastTurn[] = [{ turn_id: 'trn_1', user: 'make the tests pass', steps: first.steps, notes: [] }]
     const second = await play('make the tests pass', [passing], past)
     expect(second.said[0]).toBe('I run them.')
     expect(second.steps[0]?.calls[0]?.id).not.toBe(first.steps[0]?.calls[0]?.id)

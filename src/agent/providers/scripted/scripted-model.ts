@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CallOptions, Prompt, ResolvedModel, StreamingModel, StreamPart, StreamResult } from '../../language-model.ts'
+import type { CallOptions, Prompt, ProviderModel, StreamingModel, StreamPart, StreamResult } from '../../language-model.ts'
 import { loadScript, type Script, type ScriptStep } from './script.ts'
 
 const CHUNK = 16
@@ -9,7 +9,7 @@ const NO_TOKENS = {
 }
 
 /** The provider `scripted`: plays a file of steps. No intelligence, no network. @throws CloisterError invalid_argument */
-export function scriptedModel(name: string, folder: string | null): ResolvedModel {
+export function scriptedModel(name: string, folder: string | null): ProviderModel {
   return { label: `scripted/${name}`, model: new ScriptedModel(name, loadScript(name, folder)), provider_options: {} }
 }
 

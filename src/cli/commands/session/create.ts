@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { CreateSession } from '../../../client/cloister-client.ts'
 import { collect, count, keyValue, positive, readTextFile } from '../../arguments.ts'
+import { CliError } from '../../cli-error.ts'
 import { contextOf } from '../../context.ts'
+import { EXIT } from '../../exit-codes.ts'
 import { sessionFields } from '../../render.ts'
 import { readSecrets } from '../../secret-option.ts'
 import { waitUntilReady } from '../../wait-until-ready.ts'
@@ -30,6 +32,7 @@ interface Options {
   memory?: number
   cpus?: number
   pids?: number
+  budget?: Record<string, string>
   expires?: number
   idleTimeout?: number
   wait?: boolean
@@ -65,6 +68,11 @@ export function addSessionCreate(session: Command): void {
     .option('--memory <MiB>', 'memory of the sandbox', count(64))
     .option('--cpus <number>', 'CPUs of the sandbox', positive)
     .option('--pids <number>', 'processes and threads of the sandbox', count(16))
+    .option(
+      '--budget <KEY=AMOUNT>',
+      'what its agent may use: turn.steps, turn.tokens, turn.cost_usd, turn.seconds, and session.* for all turns together',
+      keyValue,
+    )
     .option('--expires <seconds>', 'close it after so long', count())
     .option('--idle-timeout <seconds>', 'close it when nobody used it for so long', count())
     .option('--wait', 'wait until it is ready; exit with 1 if its setup fails')
@@ -120,9 +128,27 @@ async function requestOf(
     network: options.network,
     isolation_floor: options.isolationFloor,
     limits: Object.keys(limits).length > 0 ? limits : undefined,
+    budgets: options.budget && budgetsOf(options.budget),
     expires_in_seconds: options.expires,
     idle_timeout_seconds: options.idleTimeout,
   })
+}
+
+function budgetsOf(given: Record<string, string>): NonNullable<CreateSession['budgets']> {
+  const budgets: Record<string, Record<string, number>> = {}
+  for (const [key, value] of Object.entries(given)) {
+    const [, whose, item] = /^(turn|session)\.(steps|tokens|cost_usd|seconds)$/.exec(key) ?? []
+    const amount = Number(value)
+    if (!whose || !item || !(amount > 0))
+      throw new CliError(
+        'usage',
+        EXIT.usage,
+        `--budget ${key}=${value} is no budget`,
+        'such as turn.tokens=200000 or session.cost_usd=5',
+      )
+    budgets[whose] = { ...budgets[whose], [item]: amount }
+  }
+  return budgets
 }
 
 async function principal(client: ReturnType<typeof contextOf>['client']): Promise<{ tenant_id: string; actor_id: string }> {
