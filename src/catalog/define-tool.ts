@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Artifact } from '../domain/invocation.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { ToolArtifact, ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
+import type { ToolStatistics } from '../domain/tool-statistics.ts'
 import type { EntryType, FileEntry, ProcessInfo, ProcessOutput } from '../host/wire.ts'
 
 /** What a handler returns. `exit_code` is of the command that answered the question, if there was one. */
@@ -113,6 +114,8 @@ export interface CatalogView {
   /** Tools that this session may use, sorted by name. */
   list(): ToolMetadata[]
   get(name: string): ToolMetadata | null
+  /** How the tools did, by name, of all calls of the session's tenant; without those that nobody called lately. Numbers only. */
+  statistics(): Promise<ReadonlyMap<string, ToolStatistics>>
 }
 
 export interface PolicyView {

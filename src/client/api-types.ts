@@ -5,6 +5,7 @@ import type { Message } from '../domain/message.ts'
 import type { Permission, Principal } from '../domain/principal.ts'
 import type { Isolation, IsolationLevel, Limits, SessionState } from '../domain/session.ts'
 import type { ToolMetadata } from '../domain/tool.ts'
+import type { ToolStatistics } from '../domain/tool-statistics.ts'
 
 export type {
   Approval,
@@ -156,7 +157,8 @@ export type CompactTool = Pick<
   ToolMetadata,
   'name' | 'family' | 'description' | 'scope' | 'side_effects' | 'risk_level' | 'requires_approval'
 >
-export type Tool = ToolMetadata
+/** `statistics` null: nobody of the session's tenant called it lately. */
+export type Tool = ToolMetadata & { statistics: ToolStatistics | null }
 
 /** `limit` at most 200, `cursor` as the page before gave it. */
 export interface PageQuery {

@@ -7,6 +7,7 @@ import type { Caller } from '../domain/principal.ts'
 import type { Redactor } from '../domain/redaction.ts'
 import type { IsolationLevel, Limits, Session, SessionState } from '../domain/session.ts'
 import type { ToolMetadata } from '../domain/tool.ts'
+import type { ToolStatistics } from '../domain/tool-statistics.ts'
 import type { FileEntry } from '../host/wire.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import type { ApiToken, Page, PageRequest, RoleBinding, User } from '../store/store.ts'
@@ -84,6 +85,8 @@ export interface Invocations {
   /** Kills what runs; the record ends `failed` / `cancelled`. */
   cancel(caller: Caller, id: string): Promise<Invocation>
   tools(caller: Caller, sessionId: string, filter: ToolFilter): Promise<ToolMetadata[]>
+  /** By name, of the tools that the session may use; those without calls are absent. Counts of its tenant, nobody's in particular. */
+  toolStatistics(caller: Caller, sessionId: string): Promise<Map<string, ToolStatistics>>
   /** Ends every open invocation of a session (close, delete): cancelled, pending approvals void. */
   abandonSession(sessionId: string, reason: string): Promise<void>
   /** A decided approval: runs exactly that call, once. Called by Approvals. */

@@ -5,6 +5,7 @@ import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/
 import type { Message } from '../domain/message.ts'
 import type { Actor } from '../domain/principal.ts'
 import type { Session, SessionState } from '../domain/session.ts'
+import type { OutcomeCount } from '../domain/tool-statistics.ts'
 
 /** A page, newest first unless said otherwise. `cursor` is opaque; null: there is no more. */
 export interface Page<T> {
@@ -194,6 +195,15 @@ export interface Store {
     list(invocationId: string): Promise<LogLine[]>
     /** How many there were. */
     deleteSession(sessionId: string): Promise<number>
+  }
+
+  /** How calls ended, as counts by tenant. In SQL whatever keeps the records: they outlive these. */
+  readonly toolOutcomes: {
+    /** Counts one call for the tenant that owns the session. `day`: `2026-01-31`. */
+    count(sessionId: string, call: Omit<OutcomeCount, 'count'> & { day: string }): Promise<void>
+    /** Of that day and later, summed up. */
+    ofTenant(tenantId: string, fromDay: string): Promise<OutcomeCount[]>
+    deleteBefore(day: string): Promise<void>
   }
 
   readonly users: {

@@ -258,6 +258,9 @@ describe('tools', () => {
     const { tools } = await json(['tool', 'list', id, '--family', 'git'])
     expect(tools.length).toBeGreaterThan(1)
     for (const tool of tools) expect(tool.name).toMatch(/^git\./)
+    expect(tools[0]).toMatchObject({ input_schema: { type: 'object' }, statistics: null })
+    const compact = await json(['tool', 'list', id, '--family', 'git', '--compact'])
+    expect(compact.tools[0]).not.toHaveProperty('input_schema')
   })
 
   it('a success prints the output and exits with 0', async () => {

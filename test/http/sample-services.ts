@@ -226,6 +226,10 @@ export function sampleServices(store: Store, eventLog: EventLog) {
       await session(caller, id, 'session:get')
       return [sampleTool]
     },
+    toolStatistics: async (caller: Caller, id: string) => {
+      await session(caller, id, 'session:get')
+      return new Map()
+    },
   } as unknown as Invocations
 
   async function approval(caller: Caller, id: string, permission: Permission): Promise<Approval> {

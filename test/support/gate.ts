@@ -142,6 +142,8 @@ export interface GateOptions {
   quota?: Partial<QuotaLimits>
   clock?: () => Date
   dependencies?: Partial<InvocationServiceDependencies>
+  /** Besides those of every gate. */
+  tools?: Tool[]
 }
 
 /** The services of the gate over a real store, a real catalog and a real host. */
@@ -158,10 +160,14 @@ export class Gate {
 
   static async open(options: Partial<GateOptions> = {}): Promise<Gate> {
     const home = options.home ?? mkdtempSync(join(tmpdir(), 'cloister-gate-'))
-    return new Gate(await openSqliteStore(join(home, 'cloister.db')), makeCatalog([...REAL_TOOLS, ...TEST_TOOLS]), {
-      ...options,
-      home,
-    })
+    return new Gate(
+      await openSqliteStore(join(home, 'cloister.db')),
+      makeCatalog([...REAL_TOOLS, ...TEST_TOOLS, ...(options.tools ?? [])]),
+      {
+        ...options,
+        home,
+      },
+    )
   }
 
   constructor(store: SqlStore, catalog: InvocationServiceDependencies['catalog'], options: GateOptions) {

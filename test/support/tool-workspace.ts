@@ -158,7 +158,7 @@ export class ToolWorkspace {
       },
       principal: { tenant_id: 'default', actor_id: 'alice', roles: ['developer'] },
       sandbox,
-      catalog: options.catalog ?? { list: () => [], get: () => null },
+      catalog: options.catalog ?? { list: () => [], get: () => null, statistics: async () => new Map() },
       artifacts: options.artifacts ?? { list: async () => [], read: async () => null },
       policy: options.policy ?? { check: () => Promise.reject(new Error('this test has no policy')) },
       signal,

@@ -8,6 +8,7 @@ import { table } from '../table.ts'
 
 interface ListOptions extends Omit<ToolQuery, 'side_effects'> {
   sideEffects?: ToolQuery['side_effects']
+  compact?: boolean
 }
 
 interface InvokeOptions {
@@ -27,17 +28,20 @@ export function addTool(program: Command): void {
     .option('--risk <risk>', 'low, medium or high')
     .option('--scope <scope>', 'repo, workspace, cluster or external')
     .option('--side-effects <effects>', 'none, reversible or irreversible')
+    .option('--compact', 'with --json: without schemas and statistics, small enough for the context of a model')
     .addHelpText('after', '\nExamples:\n  cloister tool list ses_01k...\n  cloister tool list ses_01k... --family git --json')
-    .action(async (id: string, { sideEffects, ...options }: ListOptions, command: Command) => {
+    .action(async (id: string, { sideEffects, compact = false, ...options }: ListOptions, command: Command) => {
       const { client, out } = contextOf(command)
-      const { tools } = await client.listTools(id, { ...options, side_effects: sideEffects })
+      const query = { ...options, side_effects: sideEffects }
+      const { tools } =
+        out.json && !compact ? await client.listTools(id, query) : await client.listTools(id, { ...query, detail: 'compact' })
       out.result({ tools }, () => {
         const rows = tools.map((each) => [
           each.name,
           each.risk_level,
           each.side_effects,
           each.requires_approval ? 'yes' : '-',
-          firstSentence(each.description),
+          each.description,
         ])
         return table(['TOOL', 'RISK', 'EFFECTS', 'APPROVAL', 'WHAT IT DOES'], rows, out.width)
       })
@@ -95,8 +99,4 @@ export function exitCodeOfInvocation(invocation: Invocation): number {
     case 'failed':
       return EXIT.failed
   }
-}
-
-function firstSentence(text: string): string {
-  return (/^.*?[.:](?=\s|$)/s.exec(text)?.[0] ?? text).replace(/:$/, '')
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { briefDescription } from '../../domain/brief-description.ts'
+import type { ToolMetadata } from '../../domain/tool.ts'
 import { jsonObject } from './common.ts'
 
 const compact = {
@@ -11,7 +13,30 @@ const compact = {
   requires_approval: z.boolean(),
 }
 
-export const compactToolSchema = z.object(compact).meta({ id: 'CompactTool', description: 'A tool without its schemas.' })
+/** In bytes of UTF-8. With it a row of our own tools is below 240 bytes, and all of them together below 20 KiB. */
+const COMPACT_DESCRIPTION = 72
+
+export const compactToolSchema = z
+  .object({
+    ...compact,
+    description: z.string().describe(`The first sentence, in at most ${COMPACT_DESCRIPTION} bytes.`),
+  })
+  .meta({ id: 'CompactTool', description: 'A tool without its schemas, small enough for the context of a model.' })
+
+/** What `?detail=compact` answers of a tool. */
+export function compactTool(tool: ToolMetadata): z.output<typeof compactToolSchema> {
+  return compactToolSchema.parse({ ...tool, description: briefDescription(tool.description, COMPACT_DESCRIPTION) })
+}
+
+const statisticsSchema = z.object({
+  window_days: z.number().int(),
+  calls: z.number().int(),
+  succeeded: z.number().int(),
+  failed: z.number().int(),
+  denied: z.number().int(),
+  success_rate: z.number().nullable(),
+  p95_duration_ms: z.number().nullable(),
+})
 
 export const toolSchema = z
   .object({
@@ -29,5 +54,8 @@ export const toolSchema = z
     observability: z.object({ trace_name: z.string(), span_name: z.string() }),
     primary_output: z.string().nullable(),
     examples: z.array(z.object({ title: z.string(), args: jsonObject() })),
+    statistics: statisticsSchema
+      .nullable()
+      .describe("How calls of it ended, of all sessions of the session's tenant; null: nobody called it in that window."),
   })
   .meta({ id: 'Tool', description: 'One capability that a session may use.' })

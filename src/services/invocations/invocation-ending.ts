@@ -4,6 +4,7 @@ import { type Artifact, type Invocation, InvocationRefused } from '../../domain/
 import { SYSTEM } from '../../domain/principal.ts'
 import { makeRedactor } from '../../domain/redaction.ts'
 import type { ToolArtifact } from '../../domain/tool.ts'
+import { durationBucket, outcomeOf, statisticsDay } from '../../domain/tool-statistics.ts'
 import { SandboxLost } from '../../sandbox/sandbox-errors.ts'
 import type { OpenInvocation, Store } from '../../store/store.ts'
 import type { Emit } from '../event-log.ts'
@@ -283,6 +284,14 @@ export class InvocationEnding {
       }),
     })
     await tx.openInvocations.remove(record.id)
+    const outcome = outcomeOf(record)
+    if (outcome !== null)
+      await tx.toolOutcomes.count(session_id, {
+        tool_name: record.tool_name,
+        outcome,
+        duration_bucket: outcome === 'denied' ? 0 : durationBucket(record.duration_ms ?? 0),
+        day: statisticsDay(new Date(record.completed_at ?? record.started_at)),
+      })
     if (actor.kind !== 'system')
       await tx.sessions.addUsage(session_id, { invocations: 1 }, record.completed_at ?? record.started_at)
   }

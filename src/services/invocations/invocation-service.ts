@@ -6,6 +6,7 @@ import { type Invocation, InvocationRefused, type InvocationStatus } from '../..
 import { actorOf, type Caller, principalKey, SYSTEM } from '../../domain/principal.ts'
 import { admits, type Session } from '../../domain/session.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
+import type { ToolStatistics } from '../../domain/tool-statistics.ts'
 import type { Decision } from '../../policy/policy-engine.ts'
 import type { PageRequest, Store } from '../../store/store.ts'
 import { activeTraceId } from '../../telemetry/tracing.ts'
@@ -152,8 +153,7 @@ export class InvocationService implements Invocations {
   }
 
   async tools(caller: Caller, sessionId: string, filter: ToolFilter): Promise<ToolMetadata[]> {
-    const agent = caller.kind === 'agent' || caller.kind === 'mcp'
-    const session = await this.#reader.session(caller, sessionId, agent ? null : 'session:get')
+    const session = await this.#seen(caller, sessionId)
     return this.#policy
       .catalogView(session)
       .list()
@@ -161,6 +161,10 @@ export class InvocationService implements Invocations {
       .filter((tool) => (filter.side_effects ?? tool.side_effects) === tool.side_effects)
       .filter((tool) => (filter.scope ?? tool.scope) === tool.scope)
       .filter((tool) => (filter.family ?? tool.family) === tool.family)
+  }
+
+  async toolStatistics(caller: Caller, sessionId: string): Promise<Map<string, ToolStatistics>> {
+    return this.#policy.statistics(await this.#seen(caller, sessionId))
   }
 
   async check(caller: Caller, sessionId: string, toolName: string, args: unknown): Promise<PolicyCheck> {
@@ -254,6 +258,12 @@ export class InvocationService implements Invocations {
   /** What still runs in sandboxes goes on there; its rows stay open for the next server. */
   async stop(): Promise<void> {
     await this.#calls.stop()
+  }
+
+  /** The session, for who may see its tools: agents too. */
+  #seen(caller: Caller, sessionId: string): Promise<Session> {
+    const agent = caller.kind === 'agent' || caller.kind === 'mcp'
+    return this.#reader.session(caller, sessionId, agent ? null : 'session:get')
   }
 
   /** Writes the open row. Answers with the earlier invocation if the correlation id names one that stands. */

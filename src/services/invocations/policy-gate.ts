@@ -6,7 +6,9 @@ import type { ApprovalUse } from '../../domain/invocation.ts'
 import { type Caller, permissionsOf, principalKey } from '../../domain/principal.ts'
 import type { Redactor } from '../../domain/redaction.ts'
 import type { Session } from '../../domain/session.ts'
+import { firstStatisticsDay, statisticsOf, type ToolStatistics } from '../../domain/tool-statistics.ts'
 import type { Decision, PolicyEngine } from '../../policy/policy-engine.ts'
+import type { Store } from '../../store/store.ts'
 import type { PolicyCheck } from '../contracts.ts'
 import type { GateCall } from './gate-call.ts'
 import { examineArgs } from './invocation-record.ts'
@@ -14,6 +16,8 @@ import { examineArgs } from './invocation-record.ts'
 export interface PolicyGateDependencies {
   catalog: Catalog
   policy: PolicyEngine
+  store: Pick<Store, 'toolOutcomes'>
+  clock: () => Date
 }
 
 /** What policy says of a call, for the gate and for those who only ask. */
@@ -37,7 +41,18 @@ export class PolicyGate {
           .map(({ metadata }) => metadata)
           .filter((metadata) => this.#deps.policy.visible(session, metadata)),
       get: (name) => this.visible(session, name)?.metadata ?? null,
+      statistics: () => this.statistics(session),
     }
+  }
+
+  /**
+   * Counts of the whole tenant, so that a new session has a record to go by; of the tools that this session may use. Nothing in
+   * them names a caller, a session or an argument.
+   */
+  async statistics(session: Session): Promise<Map<string, ToolStatistics>> {
+    const { store, clock } = this.#deps
+    const all = statisticsOf(await store.toolOutcomes.ofTenant(session.owner.tenant_id, firstStatisticsDay(clock())))
+    return new Map([...all].filter(([name]) => this.visible(session, name) !== null))
   }
 
   policyView(caller: Caller, session: Session, redactor: Redactor): PolicyView {

@@ -136,6 +136,14 @@ describe('what sessions left behind', () => {
     expect(await broken.remains()).toEqual(FORGOTTEN)
   })
 
+  it('goes with the counts of calls that nobody looks at any more, also where all else is kept for ever', async () => {
+    const { id } = await left({ state: 'idle', last_activity_at: daysAgo(0) })
+    const call = { tool_name: 'fs.read', outcome: 'succeeded', duration_bucket: 0 } as const
+    for (const day of ['2026-01-30', '2026-01-31', '2026-03-01']) await store.toolOutcomes.count(id, { ...call, day })
+    await service(null).sweep(NOW)
+    expect(await store.toolOutcomes.ofTenant('default', '2000-01-01')).toEqual([{ ...call, count: 2 }])
+  })
+
   it('goes in portions', async () => {
     for (let i = 0; i < 51; i++) await left({ state: 'deleted', last_activity_at: daysAgo(40) })
     expect(await service(30).sweep(NOW)).toBe(true)

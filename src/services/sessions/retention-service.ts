@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { ArtifactStore } from '../../artifacts/artifact-store.ts'
 import { retentionDue } from '../../domain/lifecycle.ts'
 import { SYSTEM } from '../../domain/principal.ts'
+import { firstStatisticsDay } from '../../domain/tool-statistics.ts'
 import type { Store } from '../../store/store.ts'
 import type { EventLog } from '../event-log.ts'
 
@@ -28,6 +29,8 @@ export class RetentionService {
   /** Idempotent; what a crash cut off is done by the next sweep. @returns whether there may be more to do at once */
   async sweep(now: Date): Promise<boolean> {
     const { store, days, logger } = this.#deps
+    // What tools are judged by is not the sessions' remains: it goes when nobody looks at it any more.
+    await store.toolOutcomes.deleteBefore(firstStatisticsDay(now))
     if (days === null) return false
     const ended = new Date(now.getTime() - days * 86_400_000).toISOString()
     const candidates = await store.sessions.withRemains(ended, AT_ONCE)

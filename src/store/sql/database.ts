@@ -3,6 +3,7 @@ import type { EventType } from '../../domain/event.ts'
 import type { InvocationStatus, LogLine } from '../../domain/invocation.ts'
 import type { Message } from '../../domain/message.ts'
 import type { IsolationLevel, SessionState } from '../../domain/session.ts'
+import type { ToolOutcome } from '../../domain/tool-statistics.ts'
 
 /**
  * The tables, as they are after the last migration. What SQLite and PostgreSQL both have, and no more: text, integers, booleans as
@@ -19,6 +20,7 @@ export interface Database {
   invocation_logs: InvocationLogsTable
   approvals: ApprovalsTable
   artifacts: ArtifactsTable
+  tool_outcomes: ToolOutcomesTable
   users: UsersTable
   role_bindings: RoleBindingsTable
   api_tokens: ApiTokensTable
@@ -173,6 +175,16 @@ export interface ArtifactsTable {
   size_bytes: number
   sha256: string
   created_at: string
+}
+
+/** How many calls of a tool ended how and how fast, by tenant and day of UTC. */
+export interface ToolOutcomesTable {
+  tenant_id: string
+  tool_name: string
+  day: string
+  outcome: ToolOutcome
+  duration_bucket: number
+  count: number
 }
 
 export interface UsersTable {

@@ -4,12 +4,14 @@ import { CloisterError, errors } from '../../domain/errors.ts'
 import { initial } from './migrations/0001-initial.ts'
 import { approvers } from './migrations/0002-approvers.ts'
 import { budgets } from './migrations/0003-budgets.ts'
+import { toolOutcomes } from './migrations/0004-tool-outcomes.ts'
 
 /** In order. A migration that was released is never changed: add the next number. */
 export const MIGRATIONS: Record<string, Migration> = {
   '0001-initial': initial,
   '0002-approvers': approvers,
   '0003-budgets': budgets,
+  '0004-tool-outcomes': toolOutcomes,
 }
 
 const TABLE = 'schema_migrations'

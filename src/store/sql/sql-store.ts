@@ -10,6 +10,7 @@ import { messages } from './messages.ts'
 import { openInvocations } from './open-invocations.ts'
 import { roleBindings } from './role-bindings.ts'
 import { sessions } from './sessions.ts'
+import { toolOutcomes } from './tool-outcomes.ts'
 import type { TransactionScopes } from './transaction-scopes.ts'
 import { turns } from './turns.ts'
 import { users } from './users.ts'
@@ -37,6 +38,7 @@ export class SqlStore implements Store {
   readonly approvals: Store['approvals']
   readonly artifacts: Store['artifacts']
   readonly logs: Store['logs']
+  readonly toolOutcomes: Store['toolOutcomes']
   readonly users: Store['users']
   readonly roleBindings: Store['roleBindings']
   readonly apiTokens: Store['apiTokens']
@@ -57,6 +59,7 @@ export class SqlStore implements Store {
     this.approvals = approvals(db)
     this.artifacts = artifacts(db)
     this.logs = logs(db)
+    this.toolOutcomes = toolOutcomes(db)
     this.users = users(db)
     this.roleBindings = roleBindings(db)
     this.apiTokens = apiTokens(db)

@@ -14,6 +14,7 @@ afterAll(async () => await workspace?.stop())
 
 const loaded = await loadCatalog()
 const catalog: CatalogView = {
+  statistics: async () => new Map(),
   list: () => loaded.list().map((tool) => tool.metadata),
   get: (name) => loaded.get(name)?.metadata ?? null,
 }

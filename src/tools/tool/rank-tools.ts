@@ -1,10 +1,12 @@
 import type { ToolMetadata } from '../../domain/tool.ts'
+import type { ToolStatistics } from '../../domain/tool-statistics.ts'
+import { recordParts } from './record-parts.ts'
 
 export interface RankedTool {
   tool: ToolMetadata
   /** Two decimals; comparable within one answer only. */
   score: number
-  /** What the score is made of, largest first. */
+  /** What the score is made of: words, what is worth most first, then what the record takes away. */
   why: string
 }
 
@@ -59,9 +61,14 @@ const STOP_WORDS = new Set(
 
 /**
  * Ranks tools by the words that a task shares with them: rare words say more than common ones, and a tool's own name more than its
- * description. The same question and catalog give the same answer. Tools that share no word are left out.
+ * description. A poor record takes points away. The same question, catalog and record give the same answer. Tools that share no word
+ * are left out.
  */
-export function rankTools(task: string, tools: ToolMetadata[]): RankedTool[] {
+export function rankTools(
+  task: string,
+  tools: ToolMetadata[],
+  statistics: ReadonlyMap<string, ToolStatistics> = new Map(),
+): RankedTool[] {
   const wanted = [...new Set(words(task))]
   const indexed = tools.map((tool) => ({ tool, places: placesOf(tool) }))
   const rarity = (word: string) => {
@@ -73,20 +80,25 @@ export function rankTools(task: string, tools: ToolMetadata[]): RankedTool[] {
       const parts = wanted.flatMap((word) => best(word, places, rarity) ?? [])
       if (parts.length === 0) return []
       parts.sort((a, b) => b.points - a.points || (a.text < b.text ? -1 : 1))
-      const score = round(parts.reduce((sum, part) => sum + part.points, 0))
+      parts.push(...recordParts(sumOf(parts), statistics.get(tool.name)))
+      const score = round(sumOf(parts))
       return [{ tool, score, why: parts.map(({ text, points }) => `${text} ${round(points)}`).join(', ') }]
     })
     .sort((a, b) => b.score - a.score || risk(a.tool) - risk(b.tool) || (a.tool.name < b.tool.name ? -1 : 1))
 }
 
-interface Part {
+export interface ScorePart {
   text: string
   points: number
 }
 
+function sumOf(parts: ScorePart[]): number {
+  return parts.reduce((sum, { points }) => sum + points, 0)
+}
+
 /** The most that one word of the task is worth for a tool. */
-function best(word: string, places: Map<string, Place>, rarity: (word: string) => number): Part | null {
-  const found = (known: string, text: string, factor: number): Part | null => {
+function best(word: string, places: Map<string, Place>, rarity: (word: string) => number): ScorePart | null {
+  const found = (known: string, text: string, factor: number): ScorePart | null => {
     const place = places.get(known)
     return place ? { text: `${place}: ${text}`, points: WORTH[place] * rarity(known) * factor } : null
   }

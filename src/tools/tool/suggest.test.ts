@@ -3,18 +3,29 @@ import { ToolWorkspace } from '../../../test/support/tool-workspace.ts'
 import type { CatalogView } from '../../catalog/define-tool.ts'
 import { loadCatalog } from '../../catalog/load-catalog.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
+import type { ToolStatistics } from '../../domain/tool-statistics.ts'
 import { rankTools } from './rank-tools.ts'
 import suggest from './suggest.ts'
 
 interface Answer {
   count: number
-  suggestions: { name: string; score: number; description: string; risk_level: string; why: string }[]
+  suggestions: { name: string; score: number; description: string; risk_level: string; why: string; record: object | null }[]
 }
 
 const all = (await loadCatalog()).list().map((tool) => tool.metadata)
-const view = (tools: ToolMetadata[]): CatalogView => ({
+const view = (tools: ToolMetadata[], statistics: Record<string, ToolStatistics> = {}): CatalogView => ({
   list: () => tools,
   get: (name) => tools.find((tool) => tool.name === name) ?? null,
+  statistics: async () => new Map(Object.entries(statistics)),
+})
+const record = (succeeded: number, failed = 0, denied = 0, p95_duration_ms = 40): ToolStatistics => ({
+  window_days: 30,
+  calls: succeeded + failed + denied,
+  succeeded,
+  failed,
+  denied,
+  success_rate: succeeded + failed === 0 ? null : succeeded / (succeeded + failed),
+  p95_duration_ms,
 })
 
 let workspace: ToolWorkspace
@@ -55,6 +66,35 @@ describe('tool.suggest', () => {
     expect(suggestions[0]?.why).toMatch(/(name|family|example|argument|description): /)
     expect(suggestions.map(({ score }) => score)).toEqual(suggestions.map(({ score }) => score).toSorted((a, b) => b - a))
     expect(suggestions[0]?.description).toMatch(/\.$/)
+  })
+
+  it('takes points away for failures, refusals and slowness, and says so; the parts still add up', async () => {
+    const task = 'find a pattern in files'
+    const [best, second] = (await call({ task })).suggestions as [Answer['suggestions'][0], Answer['suggestions'][0]]
+    expect(best.record).toBeNull()
+    const poor = { [best.name]: record(10, 90, 100, 163_840), [second.name]: record(100) }
+    const answer = (await workspace.call(suggest, { task, top_k: 20 }, { catalog: view(all, poor) })).output as unknown as Answer
+    const judged = answer.suggestions.find(({ name }) => name === best.name)
+    expect(judged?.score).toBeLessThan(best.score * 0.6)
+    expect(judged?.why).toMatch(
+      /record: 10 of 100 calls succeeded -[\d.]+, record: 100 of 200 calls refused -[\d.]+, record: p95 163\.84 s -[\d.]+$/,
+    )
+    expect(judged?.record).toEqual({ calls: 200, success_rate: 0.1, denied: 100, p95_duration_ms: 163_840 })
+    const points = judged?.why.split(', ').map((part) => Number(part.split(' ').at(-1))) ?? []
+    expect(points.reduce((sum, each) => sum + each, 0)).toBeCloseTo(judged?.score ?? 0, 1)
+    const clean = answer.suggestions.find(({ name }) => name === second.name)
+    expect([clean?.score, clean?.why]).toEqual([second.score, second.why])
+    expect(answer.suggestions.findIndex(({ name }) => name === best.name)).toBeGreaterThan(
+      answer.suggestions.findIndex(({ name }) => name === second.name),
+    )
+  })
+
+  it('does not judge by a handful of calls', async () => {
+    const answer = async (statistics: ToolStatistics) =>
+      (await workspace.call(suggest, { task: 'read a file' }, { catalog: view(all, { 'fs.read': statistics }) }))
+        .output as unknown as Answer
+    expect((await answer(record(0, 4))).suggestions[0]?.why).not.toContain('record:')
+    expect((await answer(record(0, 40))).suggestions.find(({ name }) => name === 'fs.read')?.why).toContain('record:')
   })
 
   it('gives the same answer to the same question, however the catalog is ordered', async () => {

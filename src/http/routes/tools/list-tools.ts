@@ -4,7 +4,7 @@ import { definedFields } from '../../defined-fields.ts'
 import type { AppDependencies } from '../../dependencies.ts'
 import { sessionParams } from '../../schemas/common.ts'
 import { responds } from '../../schemas/error.ts'
-import { compactToolSchema, toolSchema } from '../../schemas/tool.ts'
+import { compactTool, compactToolSchema, toolSchema } from '../../schemas/tool.ts'
 
 export function listTools(app: App, { invocations }: AppDependencies): void {
   app.get(
@@ -29,10 +29,9 @@ export function listTools(app: App, { invocations }: AppDependencies): void {
     async (request) => {
       const { detail, ...filter } = request.query
       const tools = await invocations.tools(request.caller, request.params.session_id, definedFields(filter))
-      return {
-        tools:
-          detail === 'compact' ? tools.map((tool) => compactToolSchema.parse(tool)) : tools.map((tool) => toolSchema.parse(tool)),
-      }
+      if (detail === 'compact') return { tools: tools.map(compactTool) }
+      const statistics = await invocations.toolStatistics(request.caller, request.params.session_id)
+      return { tools: tools.map((tool) => toolSchema.parse({ ...tool, statistics: statistics.get(tool.name) ?? null })) }
     },
   )
 }
