@@ -145,6 +145,15 @@ export const VARIABLES = {
   WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION: count(1024)
     .default(64 * 1024 * 1024)
     .describe('A command that writes more, in bytes, is killed.'),
+  WORKSPACE_MAX_ARTIFACTS_PER_INVOCATION: count(0)
+    .default(32)
+    .describe('Artifacts that a tool may leave in one call; its whole output and log come besides. 0: no limit.'),
+  WORKSPACE_MAX_ARTIFACT_BYTES: count(0)
+    .default(64 * 1024 * 1024)
+    .describe('Bytes of one artifact. A call that leaves a larger one fails, and what came before is kept. 0: no limit.'),
+  WORKSPACE_MAX_ARTIFACT_BYTES_PER_SESSION: count(0)
+    .default(1024 * 1024 * 1024)
+    .describe('Bytes of all artifacts of a session together. 0: no limit.'),
   CLOISTER_MEMORY_MB: count(64).default(2048).describe('Memory of a sandbox, in MiB.'),
   CLOISTER_CPUS: z.coerce.number().min(0.1).default(2).describe('CPUs of a sandbox.'),
   CLOISTER_PIDS: count(16).default(512).describe('Processes and threads of a sandbox.'),

@@ -155,6 +155,11 @@ export async function composeServer(config: Config): Promise<RunningServer> {
       concurrentPerSession: config.WORKSPACE_MAX_CONCURRENCY_PER_SESSION,
     }),
     maxOutputBytes: config.WORKSPACE_MAX_OUTPUT_BYTES_PER_INVOCATION,
+    artifactLimits: {
+      perInvocation: config.WORKSPACE_MAX_ARTIFACTS_PER_INVOCATION,
+      bytesEach: config.WORKSPACE_MAX_ARTIFACT_BYTES,
+      bytesPerSession: config.WORKSPACE_MAX_ARTIFACT_BYTES_PER_SESSION,
+    },
     approvalTtlSeconds: config.CLOISTER_APPROVAL_TTL_SECONDS,
     clock,
     logger,

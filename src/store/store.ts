@@ -182,6 +182,8 @@ export interface Store {
     ofSession(sessionId: string, limit: number): Promise<Artifact[]>
     /** Null when it is not one of this session's. */
     inSession(sessionId: string, id: string): Promise<Artifact | null>
+    /** What they have together. */
+    bytesOfSession(sessionId: string): Promise<number>
     /** The rows alone. How many there were. */
     deleteSession(sessionId: string): Promise<number>
   }

@@ -197,6 +197,7 @@ export class Gate {
       clock,
       approvalTtlSeconds: 3600,
       maxOutputBytes: 4 * 1024 * 1024,
+      artifactLimits: { perInvocation: 32, bytesEach: 0, bytesPerSession: 0 },
       ...options.dependencies,
     })
     this.approvals = new ApprovalService({

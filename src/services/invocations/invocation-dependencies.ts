@@ -5,6 +5,7 @@ import type { PolicyEngine } from '../../policy/policy-engine.ts'
 import type { InvocationStore, Store } from '../../store/store.ts'
 import type { Sandboxes } from '../contracts.ts'
 import type { EventLog } from '../event-log.ts'
+import type { ArtifactLimits } from './artifact-keeper.ts'
 import type { Quota } from './quota.ts'
 
 export interface InvocationServiceDependencies {
@@ -22,4 +23,5 @@ export interface InvocationServiceDependencies {
   approvalTtlSeconds: number
   /** What the commands of one invocation may write together, in bytes. */
   maxOutputBytes: number
+  artifactLimits: ArtifactLimits
 }

@@ -1,6 +1,6 @@
 import type { ToolResult } from '../../catalog/define-tool.ts'
 import { CloisterError, ToolError } from '../../domain/errors.ts'
-import { type Artifact, type Invocation, InvocationRefused } from '../../domain/invocation.ts'
+import { type Invocation, InvocationRefused } from '../../domain/invocation.ts'
 import { SYSTEM } from '../../domain/principal.ts'
 import { makeRedactor } from '../../domain/redaction.ts'
 import type { ToolArtifact } from '../../domain/tool.ts'
@@ -8,13 +8,13 @@ import { durationBucket, outcomeOf, statisticsDay } from '../../domain/tool-stat
 import { SandboxLost } from '../../sandbox/sandbox-errors.ts'
 import type { OpenInvocation, Store } from '../../store/store.ts'
 import type { Emit } from '../event-log.ts'
+import { ArtifactKeeper, type ArtifactShelf } from './artifact-keeper.ts'
 import { cutOutput } from './cut-output.ts'
 import { about, describeIssues, type GateCall, type Outcome } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import { InvocationLog } from './invocation-log.ts'
 import { type Failure, failureOf, issuesOf } from './invocation-record.ts'
 import type { InvocationRunner } from './invocation-runner.ts'
-import { keepArtifacts } from './keep-artifacts.ts'
 import type { OpenCalls } from './open-calls.ts'
 
 const WHOLE_OUTPUT = { name: 'output.json', content_type: 'application/json' }
@@ -51,37 +51,54 @@ export class InvocationEnding {
   readonly #deps: InvocationServiceDependencies
   readonly #calls: OpenCalls
   readonly #runner: InvocationRunner
+  readonly #keeper: ArtifactKeeper
 
   constructor(deps: InvocationServiceDependencies, calls: OpenCalls, runner: InvocationRunner) {
     this.#deps = deps
     this.#calls = calls
     this.#runner = runner
+    this.#keeper = new ArtifactKeeper({ ...deps, limits: deps.artifactLimits })
   }
 
   /** Ends a call that ran: output checked, redacted and cut, artifacts and log kept, the record written. */
   async conclude(call: GateCall, log: InvocationLog, result: Outcome<ToolResult<Record<string, unknown>>>): Promise<Invocation> {
+    const shelf = this.#keeper.open(call.session.id, call.redactor)
+    try {
+      return await this.#concludeWith(shelf, call, log, result)
+    } finally {
+      shelf.release()
+    }
+  }
+
+  async #concludeWith(
+    shelf: ArtifactShelf,
+    call: GateCall,
+    log: InvocationLog,
+    result: Outcome<ToolResult<Record<string, unknown>>>,
+  ): Promise<Invocation> {
     const { tool, redactor } = call
     const ran = this.#judge(call, result)
-    const kept = await this.#keep(call, ran.artifacts)
+    const kept = await shelf.keep(ran.artifacts, this.#deps.artifactLimits.perInvocation)
     const redacted = ran.output && redactor.value(ran.output)
     const { primary_output, constraints } = tool.metadata
     const { output, cut } = redacted
       ? cutOutput(redacted, primary_output, constraints.output_limit_kb * 1024)
       : { output: null, cut: false }
     const longLog = await log.close()
-    const whole = cut ? await this.#keep(call, [{ ...WHOLE_OUTPUT, content: JSON.stringify(redacted) }]) : []
-    const logs = longLog === null ? [] : await this.#keep(call, [{ ...WHOLE_LOG, content: longLog }])
+    const whole = cut ? await shelf.keep([{ ...WHOLE_OUTPUT, content: JSON.stringify(redacted) }]) : []
+    const logs = longLog === null ? [] : await shelf.keep([{ ...WHOLE_LOG, content: longLog }])
+    const failure = this.#withExcess(call, ran.failure, shelf.excess)
     const record = await this.#finish(call, {
-      status: ran.failure?.status ?? 'succeeded',
+      status: failure?.status ?? 'succeeded',
       exit_code: ran.exit_code,
-      error: ran.failure?.error ?? null,
+      error: failure?.error ?? null,
       output,
       output_ref: whole[0]?.id ?? null,
       logs_ref: logs[0]?.id ?? null,
       truncated: cut || ran.truncated,
       artifacts: [...kept, ...whole, ...logs],
     })
-    if (ran.failure?.thrown) throw new InvocationRefused(ran.failure.thrown, record)
+    if (failure?.thrown) throw new InvocationRefused(failure.thrown, record)
     return record
   }
 
@@ -167,8 +184,11 @@ export class InvocationEnding {
     return { failure, output: parsed.success ? parsed.data : output, exit_code: failure.exit_code, artifacts, truncated: false }
   }
 
-  #keep(call: GateCall, artifacts: ToolArtifact[]): Promise<Artifact[]> {
-    return keepArtifacts(this.#deps.artifacts, call.session.id, artifacts, call.redactor, this.#deps.clock().toISOString())
+  /** A call that left more than may be kept failed by that, unless it failed before: then its error says so too. */
+  #withExcess(call: GateCall, failure: Failure | null, excess: string | null): Failure | null {
+    if (excess === null) return failure
+    if (failure === null) return this.#failure(call, new ToolError('output_too_large', `${excess}; what came before is kept`))
+    return { ...failure, error: { ...failure.error, message: `${failure.error.message} (${excess})` } }
   }
 
   #failure(call: GateCall, error: unknown): Failure {

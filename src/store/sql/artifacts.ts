@@ -51,6 +51,15 @@ export function artifacts(db: Kysely<Database>): Store['artifacts'] {
       return row ?? null
     },
 
+    async bytesOfSession(sessionId) {
+      const row = await db
+        .selectFrom('artifacts')
+        .select(({ fn }) => fn.sum<number | null>('size_bytes').as('bytes'))
+        .where('session_id', '=', sessionId)
+        .executeTakeFirst()
+      return Number(row?.bytes ?? 0)
+    },
+
     async deleteSession(sessionId) {
       const deleted = await db.deleteFrom('artifacts').where('session_id', '=', sessionId).executeTakeFirst()
       return Number(deleted.numDeletedRows)

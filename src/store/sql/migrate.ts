@@ -5,6 +5,7 @@ import { initial } from './migrations/0001-initial.ts'
 import { approvers } from './migrations/0002-approvers.ts'
 import { budgets } from './migrations/0003-budgets.ts'
 import { toolOutcomes } from './migrations/0004-tool-outcomes.ts'
+import { artifactsBySession } from './migrations/0005-artifacts-by-session.ts'
 
 /** In order. A migration that was released is never changed: add the next number. */
 export const MIGRATIONS: Record<string, Migration> = {
@@ -12,6 +13,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0002-approvers': approvers,
   '0003-budgets': budgets,
   '0004-tool-outcomes': toolOutcomes,
+  '0005-artifacts-by-session': artifactsBySession,
 }
 
 const TABLE = 'schema_migrations'
