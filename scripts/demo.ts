@@ -13,9 +13,10 @@ import { Stage } from './demo/stage.ts'
  * nothing behind, also when it fails or is interrupted.
  */
 
-const STEPS = 12
+const STEPS = 13
 const TASK = 'make the tests pass'
 const SCRIPTS = fileURLToPath(new URL('../examples/scripts', import.meta.url))
+const STRICTER = fileURLToPath(new URL('../examples/policies/people-change-files', import.meta.url))
 
 const started = Date.now()
 const claude = Boolean(process.env['ANTHROPIC_API_KEY'])
@@ -151,6 +152,16 @@ sandbox, and everything that it does is checked by policy, approved where that i
   await stage.cloister(['invocation', 'artifacts', last])
   await stage.cloister(['invocation', 'artifacts', last, 'test-output.txt'])
 
+  stage.step('The same calls, under other policies')
+  stage.say('Every call is decided again from the record, and nothing runs. Under the policies of this server nothing differs:')
+  const same = await replay(session)
+  await stage.cloister(['policy', 'replay', '--session', session])
+  if (same.summary.differs !== 0) throw new Error('the same policies decide in another way')
+  stage.say('Had only people been allowed to change files, these calls would have been refused:')
+  const stricter = await replay(session, ['--policy', STRICTER], 1)
+  await stage.cloister(['policy', 'replay', '--session', session, '--policy', STRICTER], { expected: 1 })
+  if (stricter.summary.differs !== asked) throw new Error('the stricter policies do not refuse what the agent asked for')
+
   stage.step('Delete the session')
   await stage.cloister(['session', 'delete', session])
   await stage.cloister(['session', 'get', session], { expected: 4 })
@@ -190,6 +201,11 @@ async function runTests(id: string): Promise<string> {
   const { invocation } = await stage.ask(['tool', 'invoke', id, 'repo.run_tests'], { expected: [0, 1] })
   const { passed, failed } = invocation.output
   return `${passed} passed, ${failed} failed`
+}
+
+/** What `cloister policy replay` says, behind the scenes. */
+async function replay(id: string, policy: string[] = [], expected = 0): Promise<{ summary: { differs: number } }> {
+  return stage.ask(['policy', 'replay', '--session', id, ...policy], { expected: [expected] })
 }
 
 /** Shows the log of the last run of the setup script, and gives it back. */

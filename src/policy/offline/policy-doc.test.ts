@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { offlinePolicy } from '../../main.ts'
 import { readPolicyTests, runPolicyTests } from './policy-tests.ts'
@@ -23,6 +24,13 @@ it.each(blocks('cedar').map((policies, index) => [index + 1, policies] as const)
     await offlinePolicy(folder({ 'example.cedar': policies }))
   },
 )
+
+it('the set in examples/ passes its own tests', async () => {
+  const dir = fileURLToPath(new URL('../../../examples/policies/people-change-files', import.meta.url))
+  const results = await runPolicyTests(await offlinePolicy(dir), readPolicyTests(dir))
+  expect(results).toHaveLength(4)
+  expect(results.flatMap(({ problems }) => problems)).toEqual([])
+})
 
 it('the tests in it pass under the example that they are for', async () => {
   const [policies, tests] = [blocks('cedar')[0], blocks('json')[0]]

@@ -87,6 +87,13 @@ it.each<[string, string, Partial<Invocation>, string, RegExp | null]>([
   ['an unknown tool', ALL, { tool_name: 'gone.tool' }, 'undecidable', /no tool/],
   ['a refusal of the policy server', ALL, { decision: { ...said, rule: 'opa', effect: 'deny' } }, 'undecidable', /policy server/],
   ['a call that policy was not asked about', ALL, { decision: null }, 'undecided', null],
+  [
+    'a call that was refused for a secret in its arguments',
+    ALL,
+    { decision: null, args: { deep: ['a [secret:TOKEN] b'] } },
+    'undecidable',
+    /held a secret/,
+  ],
   ['a step of the system', ALL, { actor: { kind: 'system', id: 'cloister' } }, 'undecided', null],
   ['a call of an admin', ALL, { actor: { kind: 'user', id: 'default/root' } }, 'same', null],
 ])('%s', async (_, policies, fields, verdict, reason) => {

@@ -43,6 +43,9 @@ export async function replay(
   return answers
 }
 
+/** What redaction leaves in the place of a secret. */
+const PLACEHOLDER = /\[secret:\w+\]/
+
 async function replayOne(decider: OfflineDecider, facts: ReplayedSession, call: Invocation): Promise<ReplayedCall> {
   const { id: invocation_id, tool_name, started_at, decision: said } = call
   const answer = (verdict: ReplayedCall['verdict'], rest: Partial<ReplayedCall> = {}): ReplayedCall => ({
@@ -55,7 +58,11 @@ async function replayOne(decider: OfflineDecider, facts: ReplayedSession, call: 
     reason: null,
     ...rest,
   })
-  if (said === null || call.actor.kind === 'system') return answer('undecided')
+  if (call.actor.kind === 'system') return answer('undecided')
+  if (said === null)
+    return PLACEHOLDER.test(JSON.stringify(call.args))
+      ? answer('undecidable', { reason: 'its arguments held a secret: they are not on record, and it was refused for them' })
+      : answer('undecided')
   // The digest is over the arguments as they were given: what was redacted, or never recorded, does not fit it.
   if (argsDigest(call.session_id, tool_name, call.args) !== call.args_digest)
     return answer('undecidable', { reason: 'its arguments are not on record as they were given' })
