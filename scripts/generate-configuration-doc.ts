@@ -103,7 +103,8 @@ function isNumber(schema: z.ZodType): boolean {
 }
 
 function isList(schema: z.ZodType): boolean {
-  return Array.isArray(schema.safeParse('a').data)
+  // An empty one too: some lists take certain words only.
+  return ['a', ''].some((text) => Array.isArray(schema.safeParse(text).data))
 }
 
 function numberRange({ type, minimum, maximum }: InputSchema): string {

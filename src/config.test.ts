@@ -37,6 +37,7 @@ it.each([
   [{ INVOCATION_STORE_TTL_SECONDS: '0' }, 'INVOCATION_STORE_TTL_SECONDS="0"'],
   [{ CLOISTER_RETENTION_DAYS: '-1' }, 'CLOISTER_RETENTION_DAYS="-1"'],
   [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://x' }, 'OTEL_EXPORTER_OTLP_ENDPOINT="ftp://x"'],
+  [{ CLOISTER_MAX_TOOL_ROLES: 'developer,devosp' }, 'expected one of "developer"|"devops"|"platform_admin"'],
   [{ CLOISTER_AUTH: 'trusted_headers' }, 'needs WORKSPACE_AUTH_SHARED_TOKEN'],
 ])('%j stops the start with one line', (variables, expected) => {
   expect(() => loadConfig({ ...HOME, ...variables })).toThrow(ConfigError)

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { ConfigFileError, EMPTY_CONFIG_FILE, readConfigFile } from './config-file.ts'
+import { TOOL_ROLES } from './domain/principal.ts'
 
 /** Everything that can be set, from the environment. `docs/configuration.md` is generated from this schema. */
 
@@ -66,8 +67,9 @@ export const VARIABLES = {
     .optional()
     .describe('Key that signs login tokens. Absent: a generated one, kept in a 0600 file.'),
   CLOISTER_MAX_TOOL_ROLES: list(',')
+    .pipe(z.array(z.enum(TOOL_ROLES)))
     .default(['developer', 'devops'])
-    .describe('Ceiling of tool roles in the modes `payload` and `trusted_headers`.'),
+    .describe('Ceiling of tool roles in the modes `payload` and `trusted_headers`: of `developer`, `devops`, `platform_admin`.'),
   WORKSPACE_AUTH_SHARED_TOKEN: z
     .string()
     .min(16)

@@ -1,3 +1,5 @@
+import { TOOL_ROLES } from './principal.ts'
+
 /**
  * Who may approve a call. Every inner list must be satisfied, by one of its entries: `owner` (of the session), `admin`,
  * `role:<tool role>` (of the session's tenant), `principal:<tenant>/<actor>`. An empty list is satisfied by nobody.
@@ -55,9 +57,9 @@ export function describeApprovers(approvers: Approvers): string {
 
 /** What is wrong with an entry as an administrator wrote it; null: nothing. */
 export function approverEntryProblem(entry: string): string | null {
-  if (entry === 'owner' || entry === 'admin' || /^role:[A-Za-z0-9_.-]{1,64}$/.test(entry)) return null
+  if (entry === 'owner' || entry === 'admin' || TOOL_ROLES.some((role) => entry === `role:${role}`)) return null
   if (/^principal:[^/\s,]+\/[^\s,]+$/.test(entry)) return null
-  return `${JSON.stringify(entry)} is nobody: write owner, admin, role:<tool role> or principal:<tenant>/<actor>`
+  return `${JSON.stringify(entry)} is nobody: write owner, admin, principal:<tenant>/<actor>, or role:<tool role>, of ${TOOL_ROLES.join(', ')}`
 }
 
 function matches(entry: string, person: Approver, owner: Owner): boolean {

@@ -7,7 +7,7 @@ import { RulePolicyEngine } from './rule-policy-engine.ts'
 
 const ALL = '@id("all") permit (principal, action, resource);'
 const ASKS = (annotations: string) => `@id("asks") @approval("required") ${annotations} permit (principal, action, resource);`
-const NONE = 'permit (principal in Role::"nobody", action, resource);'
+const NONE = 'permit (principal in Role::"platform_admin", action, resource);'
 const yes: PolicyVerdict = { effect: 'allow', reason: null, policies: ['p'], demands: [] }
 const no: PolicyVerdict = { effect: 'deny', reason: 'not today', policies: ['q'] }
 

@@ -78,9 +78,14 @@ export class LayeredPolicyEngine implements PolicyEngine {
     }
   }
 
-  /** The built-in rules alone: what policies say depends on arguments, so a tool that they refuse is shown, and refused when called. */
+  /** The built-in rules alone: a call of what policies refuse is decided and recorded, with the policies that refuse it. */
   visible(session: Session, tool: ToolMetadata): boolean {
     return this.#rules.visible(session, tool)
+  }
+
+  /** What a policy says under a condition depends on the call, and so does what a policy server says: such tools are listed. */
+  listed(session: Session, tool: ToolMetadata): boolean {
+    return this.visible(session, tool) && this.#cedar.leavesOpen(session, tool)
   }
 
   #digest(): string {

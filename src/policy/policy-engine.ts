@@ -51,4 +51,6 @@ export interface PolicyEngine {
   decide(request: PolicyRequest): Decision | Promise<Decision>
   /** Is this tool shown to this session at all (its allow and deny lists, network, roles)? */
   visible(session: Session, tool: ToolMetadata): boolean
+  /** Is it listed? Not when it is not visible, nor when policies refuse every call of it; such a call is decided, and on record. */
+  listed(session: Session, tool: ToolMetadata): boolean
 }

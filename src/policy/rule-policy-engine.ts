@@ -73,6 +73,10 @@ export class RulePolicyEngine implements PolicyEngine {
     const request: PolicyRequest = { caller: { kind: 'system' }, session, tool, args: {}, approval_reason: null }
     return this.#rules.length > 0 && VISIBILITY.every((rule) => refusal(rule, request) === null)
   }
+
+  listed(session: Session, tool: ToolMetadata): boolean {
+    return this.visible(session, tool)
+  }
 }
 
 function refusal(rule: PolicyRule, request: PolicyRequest): Denial | null {

@@ -63,6 +63,8 @@ describe('policies of an administrator', () => {
 
     writeFileSync(join(policies, 'b.cedar'), `// today\n${NO_GIT}forbid (principal, action == Action::"git.shove", resource);\n`)
     expect(await reload()).toMatch(/b\.cedar:4: .*git\.shove/)
+    writeFileSync(join(policies, 'b.cedar'), 'forbid (principal, action, resource) unless { principal in Role::"develper" };')
+    expect(await reload()).toMatch(/b\.cedar:1: .*develper.*developer/)
     const second = await status()
     expect(second.body.invocation.decision).toMatchObject({
       effect: 'allow',
@@ -76,6 +78,9 @@ describe('policies of an administrator', () => {
     expect(third.body.error).toMatchObject({ code: 'policy_denied', details: { rule: 'cedar', policies: ['no-git'] } })
     expect(third.body.error.message).toContain('no version control today')
     expect(third.body.invocation.decision).toMatchObject({ effect: 'deny', policies: ['no-git'] })
+    const { tools } = (await server.request('GET', `/v1/sessions/${id}/tools`, { token: alice })).body
+    expect(tools.length).toBeGreaterThan(40)
+    expect(tools.filter(({ family }: { family: string }) => family === 'git')).toEqual([])
     expect(third.body.invocation.decision.policy_version).not.toBe(first.body.invocation.decision.policy_version)
   })
 

@@ -167,11 +167,89 @@ describe('deciding', () => {
   })
 })
 
+describe('a tool that policies refuse whatever the call', () => {
+  const listed = (text: string, session: Parameters<typeof sampleRequest>[0]['session'] = {}) => {
+    const policies = set(text)
+    const open = tools.filter((tool) => policies.leavesOpen(sampleRequest({ session }).session, tool)).map(({ name }) => name)
+    // Whatever is not listed is really refused.
+    for (const tool of tools.filter(({ name }) => !open.includes(name)))
+      expect(policies.decide(call(tool, { path: 'x' }, session)).effect).toBe('deny')
+    return open
+  }
+  const all = tools.map(({ name }) => name)
+  const devops = { principal: { tenant_id: 'default', actor_id: 'alice', roles: ['devops'] } }
+
+  it.each<[string, string, string[]]>([
+    ['nothing is against any', EVERYTHING, all],
+    [
+      'one is forbidden',
+      `${EVERYTHING}forbid (principal, action == Action::"fs.write", resource);`,
+      ['fs.read', 'git.push', 'fs.stat'],
+    ],
+    ['a family is forbidden', `${EVERYTHING}forbid (principal, action in Action::"fs", resource);`, ['git.push']],
+    [
+      'only some are permitted',
+      'permit (principal, action in [Action::"fs.read", Action::"fs.stat"], resource);',
+      ['fs.read', 'fs.stat'],
+    ],
+    ['only some people are permitted', 'permit (principal in Role::"devops", action, resource);', []],
+    ['all is forbidden', `${EVERYTHING}forbid (principal, action, resource);`, []],
+    [
+      'it depends on the call',
+      `${EVERYTHING}forbid (principal, action == Action::"fs.write", resource) when { context.args.path like "x/*" };`,
+      all,
+    ],
+    ['a permit has a condition', 'permit (principal, action, resource) when { context.tool.risk == "low" };', all],
+  ])('is not listed: %s', (_, text, names) => {
+    expect(listed(text)).toEqual(names)
+  })
+
+  it('goes by the session and its roles', () => {
+    const text = `permit (principal in Role::"devops", action, resource);
+      forbid (principal, action == Action::"git.push", resource == Session::"guarded");`
+    expect(listed(text, devops)).toEqual(all)
+    expect(listed(text, { ...devops, id: 'guarded' })).toEqual(['fs.read', 'fs.write', 'fs.stat'])
+  })
+
+  it('is shown when the policies do not know it: the call is refused', () => {
+    expect(
+      set('permit (principal in Role::"devops", action, resource);').leavesOpen(sampleRequest({}).session, sampleTool()),
+    ).toBe(true)
+  })
+
+  it('is forgotten with its set', () => {
+    for (let n = 0; n < 5; n++) {
+      const policies = set(`${EVERYTHING}forbid (principal, action == Action::"fs.write", resource);`)
+      expect(policies.leavesOpen(sampleRequest({}).session, write)).toBe(false)
+      policies.release()
+    }
+    expect(listed(EVERYTHING)).toEqual(all)
+  })
+})
+
 describe('a set that cannot be used is refused with file, line and reason', () => {
   it.each([
     ['a syntax error', `${EVERYTHING}\n// ä\npermit (principal, action resource);`, 4, /unexpected token/],
     ['an unknown tool', `${EVERYTHING}\npermit (principal, action == Action::"fs.wirte", resource);`, 3, /fs\.wirte/],
     ['an unknown type', 'permit (principal in Group::"x", action, resource);', 1, /Group/],
+    [
+      'a misspelt role',
+      `${EVERYTHING}permit (principal in Role::"devosp", action, resource);`,
+      2,
+      /^entity `Role::"devosp"`.*"developer", "devops"/,
+    ],
+    [
+      'a misspelt role in a condition',
+      'forbid (principal, action, resource)\nunless { principal in Role::"platform-admin" };',
+      2,
+      /platform-admin/,
+    ],
+    [
+      'approvers of a misspelt role',
+      '@approval("required") @approvers("role:devosp") permit (principal, action, resource);',
+      1,
+      /"role:devosp" is nobody.*platform_admin/,
+    ],
     [
       'an unknown attribute',
       `${EVERYTHING}permit (principal, action, resource)\nwhen { context.tool.rsik == "low" };`,

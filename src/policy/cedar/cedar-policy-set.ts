@@ -1,5 +1,6 @@
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { canonicalJson, sha256 } from '../../domain/canonical-json.ts'
+import type { Session } from '../../domain/session.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
 import type { PolicyRequest } from '../policy-engine.ts'
 import type { PolicyVerdict } from '../policy-verdict.ts'
@@ -8,6 +9,8 @@ import { cedarRequest } from './cedar-request.ts'
 import { type CedarSchema, cedarSchema } from './cedar-schema.ts'
 import { type Mentioned, mention } from './mentioned.ts'
 import { type PolicyFile, type PolicyProblem, PolicySetError } from './policy-files.ts'
+import { PolicyHeads } from './policy-heads.ts'
+import { PreparsedSet } from './preparsed-set.ts'
 
 interface Policy {
   id: string
@@ -18,9 +21,6 @@ interface Policy {
   notes: PolicyNotes
 }
 
-/** Cedar keeps preparsed sets by name for ever: names of sets that are no longer used are used again. */
-const freeNames: string[] = []
-let names = 0
 /** Of one problem, so many are told; a wrong attribute is wrong for each of a hundred tools. */
 const TOLD = 50
 
@@ -35,7 +35,8 @@ export class CedarPolicySet {
   readonly #schema: CedarSchema
   readonly #policies: ReadonlyMap<string, Policy>
   readonly #mentioned: Mentioned
-  readonly #name: string
+  readonly #set: PreparsedSet
+  readonly #heads: PolicyHeads
 
   /** @throws PolicySetError that names file, line and reason of everything that is wrong */
   constructor(files: readonly PolicyFile[], tools: readonly ToolMetadata[]) {
@@ -45,20 +46,28 @@ export class CedarPolicySet {
     refuseTwins(policies)
     validate(policies, this.#schema)
     this.#mentioned = { names: new Set(), everything: false }
-    for (const { text } of policies) mention(this.#mentioned, parsed(text).conditions)
+    const json = Object.fromEntries(policies.map(({ id, text }) => [id, parsed(text)]))
+    for (const { conditions } of Object.values(json)) mention(this.#mentioned, conditions)
     this.ids = [...this.#policies.keys()]
     this.digest = sha256(canonicalJson(files.map(({ name, text }) => ({ name, text }))))
-    this.#name = freeNames.pop() ?? `cloister-${++names}`
-    const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]))
-    const answer = cedar.preparsePolicySet(this.#name, { staticPolicies })
-    if (answer.type === 'failure')
-      throw new PolicySetError([{ file: null, line: null, reason: answer.errors.map(messageOf).join('; ') }])
+    this.#set = new PreparsedSet(Object.fromEntries(policies.map(({ id, text }) => [id, text])))
+    this.#heads = new PolicyHeads(json, this.#schema)
   }
 
   /** Its memory is free again. It must not be asked any more. */
   release(): void {
-    cedar.preparsePolicySet(this.#name, { staticPolicies: {} })
-    freeNames.push(this.#name)
+    this.#set.release()
+    this.#heads.release()
+  }
+
+  /** False: every call of this tool in this session is refused, whatever its arguments. What cannot be judged is shown, and refused. */
+  leavesOpen(session: Session, tool: ToolMetadata): boolean {
+    try {
+      return this.#heads.leaveOpen(session, tool)
+    } catch (error) {
+      if (error instanceof Error && error.name === 'UnfitArgument') return true
+      throw error
+    }
   }
 
   /** Denies whatever cannot be judged: an argument that does not fit, a policy that fails, Cedar itself failing. */
@@ -72,12 +81,7 @@ export class CedarPolicySet {
   }
 
   #ask(request: PolicyRequest): PolicyVerdict {
-    const answer = cedar.statefulIsAuthorized({
-      ...cedarRequest(request, this.#schema, this.#mentioned),
-      preparsedPolicySetId: this.#name,
-    })
-    if (answer.type === 'failure') throw new Error(answer.errors.map(messageOf).join('; '))
-    const { decision, diagnostics } = answer.response
+    const { decision, diagnostics } = this.#set.ask(cedarRequest(request, this.#schema, this.#mentioned))
     const policies = diagnostics.reason.toSorted()
     // A forbid that fails would not forbid: nobody knows what it would have said.
     const failed = diagnostics.errors.map(({ policyId }) => policyId).sort()
@@ -124,7 +128,7 @@ function parseFile({ name: file, text }: PolicyFile): Policy[] {
     const line = text.slice(0, start).split('\n').length
     try {
       const { effect, annotations } = parsed(part)
-      const notes = readAnnotations(annotations, effect)
+      const notes = readAnnotations((annotations ?? {}) as Record<string, string | null>, effect)
       return [{ id: notes.id ?? `${file}#${index + 1}`, file, line, text: part, effect, notes }]
     } catch (error) {
       problems.push({ file, line, reason: (error as Error).message })
@@ -153,8 +157,7 @@ function inOrder(parts: string[]): string[] {
 function parsed(text: string) {
   const answer = cedar.policyToJson(text)
   if (answer.type === 'failure') throw new Error(answer.errors.map(messageOf).join('; '))
-  const { effect, conditions, annotations = {} } = answer.json
-  return { effect, conditions, annotations: annotations as Record<string, string | null> }
+  return answer.json
 }
 
 function refuseTwins(policies: readonly Policy[]): void {
@@ -180,7 +183,7 @@ function validate(policies: readonly Policy[], schema: CedarSchema): void {
     const policy = byId.get(policyId)
     const place = error.sourceLocations?.[0]
     const line = policy ? policy.line + (place ? lineAt(policy.text, place.start) - 1 : 0) : null
-    const reason = `${messageOf(error).replace(/^for policy `[^`]*`, /, '')}${error.help ? ` (${error.help})` : ''}`
+    const reason = `${messageOf(error).replace(/^for policy `[^`]*`[,:] /, '')}${error.help ? ` (${error.help})` : ''}`
     // One line for a place: the same fault shows for every tool.
     const key = `${policyId} ${place?.start ?? reason}`
     if (told.size < TOLD && !told.has(key)) told.set(key, { file: policy?.file ?? null, line, reason })

@@ -1,3 +1,4 @@
+import { TOOL_ROLES } from '../../domain/principal.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
 import { type ArgumentShape, type CedarType, cedarType, recordShape } from './argument-shape.ts'
 
@@ -20,7 +21,8 @@ const record = (attributes: Record<string, Attribute>) => ({
 
 /** Which members these have, and what they mean, is in docs/policy.md. */
 const ENTITY_TYPES = {
-  Role: {},
+  // The tool roles that there are: a misspelt one is refused when the policies are read.
+  Role: { enum: [...TOOL_ROLES] },
   Principal: { memberOfTypes: ['Role'], shape: record({ tenant: text, actor: text, roles: texts }) },
   Session: {
     shape: record({

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { DEFAULT_APPROVERS } from '../../domain/approvers.ts'
-import type { Caller } from '../../domain/principal.ts'
+import { type Caller, TOOL_ROLES } from '../../domain/principal.ts'
 import type { Session } from '../../domain/session.ts'
 import { durationSeconds } from '../approval-demand.ts'
 import { PolicySetError } from '../cedar/policy-files.ts'
@@ -17,7 +17,7 @@ const situation = z.strictObject({
   /** Who the session acts as, and who owns it unless `owner` says otherwise. */
   principal: principal.optional(),
   owner: principal.optional(),
-  roles: z.array(z.string()).optional(),
+  roles: z.array(z.enum(TOOL_ROLES)).optional(),
   network: z.enum(['none', 'host']).optional(),
   allowed_paths: z.array(z.string()).optional(),
   metadata: z.record(z.string(), z.string()).optional(),

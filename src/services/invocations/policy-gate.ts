@@ -39,7 +39,7 @@ export class PolicyGate {
         this.#deps.catalog
           .list()
           .map(({ metadata }) => metadata)
-          .filter((metadata) => this.#deps.policy.visible(session, metadata)),
+          .filter((metadata) => this.#deps.policy.listed(session, metadata)),
       get: (name) => this.visible(session, name)?.metadata ?? null,
       statistics: () => this.statistics(session),
     }
