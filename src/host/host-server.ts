@@ -145,7 +145,13 @@ export class HostServer {
       },
     }
     for (const [name, run] of Object.entries(FILE_QUERIES)) {
-      routes[`POST /files/${name}`] = async (request) => run(this.#root, new Fields(await readJson(request)))
+      routes[`POST /files/${name}`] = async (request) => {
+        const body = await readJson(request)
+        const fields = new Fields(body)
+        if (!fields.has('id')) return run(this.#root, fields)
+        const question = `${name} ${JSON.stringify(body)}`
+        return this.#operations.answer(fields.id('id'), fields.id('invocation_id'), question, () => run(this.#root, fields))
+      }
     }
     for (const [name, run] of Object.entries(FILE_CHANGES)) {
       routes[`POST /files/${name}`] = async (request) => {

@@ -5,6 +5,9 @@ import type { OperationOutcome } from './wire.ts'
 /** Unacknowledged operations that are remembered, and commands that run at once. */
 const MAX_OPERATIONS = 10_000
 const MAX_RUNNING = 64
+/** Answers that are remembered: one may have so many characters as JSON, and all of them together. */
+const MAX_ANSWER = 1024 * 1024
+const MAX_ANSWERS = 16 * 1024 * 1024
 /** Memory for the output of commands that have ended; the oldest lose theirs first (they keep their outcome). */
 const KEPT_BYTES = 64 * 1024 * 1024
 
@@ -15,10 +18,19 @@ interface FileOperation {
   result: Promise<unknown>
 }
 
+/** What a question was answered, a refusal too. `size`: its characters as JSON. */
+interface Answer {
+  invocationId: string
+  question: string
+  outcome: { result: object } | { refusal: HostFailure }
+  size: number
+}
+
 /** Every operation by its id, so that an id has one effect. Remembered until its invocation is acknowledged. */
 export class Operations {
   readonly #execs = new Map<string, ExecOperation>()
   readonly #files = new Map<string, FileOperation>()
+  readonly #answers = new Map<string, Answer>()
   #ended: ExecOperation[] = []
 
   get running(): number {
@@ -69,6 +81,32 @@ export class Operations {
     }
   }
 
+  /**
+   * Answers a question, or says again what it answered before: a tool that is run again after its server died must see what it saw
+   * the first time, not what it made of it. What is too much to remember is answered afresh.
+   */
+  async answer(id: string, invocationId: string, question: string, run: () => object | Promise<object>): Promise<object> {
+    const known = this.#answers.get(id)
+    const outcome = known?.question === question ? known.outcome : await this.#ask(run)
+    if (!known) this.#remember(id, { invocationId, question, outcome, size: JSON.stringify(outcome).length })
+    if ('refusal' in outcome) throw outcome.refusal
+    return outcome.result
+  }
+
+  async #ask(run: () => object | Promise<object>): Promise<Answer['outcome']> {
+    try {
+      return { result: await run() }
+    } catch (error) {
+      if (error instanceof HostFailure) return { refusal: error }
+      throw error
+    }
+  }
+
+  #remember(id: string, answer: Answer): void {
+    const size = [...this.#answers.values()].reduce((sum, other) => sum + other.size, answer.size)
+    if (answer.size <= MAX_ANSWER && size <= MAX_ANSWERS && this.#answers.size < MAX_OPERATIONS) this.#answers.set(id, answer)
+  }
+
   /** @param id only this operation; one that is unknown is remembered as cancelled and never starts */
   cancel(invocationId: string, id: string | undefined, signal: NodeJS.Signals): number {
     if (id !== undefined) {
@@ -101,6 +139,7 @@ export class Operations {
       if (operation.invocationId === invocationId && operation.outcome) this.#execs.delete(id)
     for (const [id, operation] of this.#files)
       if (operation.invocationId === invocationId && operation.done) this.#files.delete(id)
+    for (const [id, answer] of this.#answers) if (answer.invocationId === invocationId) this.#answers.delete(id)
     this.#ended = this.#ended.filter((operation) => this.#execs.has(operation.id))
   }
 

@@ -142,7 +142,16 @@ export interface FileEntry {
   modified_at: string
 }
 
-export interface ListRequest extends FileScope {
+/**
+ * A question that a tool asks before it changes something. Asked again by the same id it gets the same answer, while that is
+ * remembered: until the invocation is acknowledged, and only a bounded amount. Without an id it is answered afresh.
+ */
+export interface FileQuestion extends FileScope {
+  id?: string
+  invocation_id?: string
+}
+
+export interface ListRequest extends FileQuestion {
   recursive: boolean
   max_entries: number
   /** Leave out `.git` directories (unless `path` itself lies in one). */
@@ -154,13 +163,13 @@ export interface ListResult {
   truncated: boolean
 }
 
-export type StatRequest = FileScope
+export type StatRequest = FileQuestion
 /** `entry` null: nothing there. A symlink is described itself. */
 export interface StatResult {
   entry: FileEntry | null
 }
 
-export interface ReadRequest extends FileScope {
+export interface ReadRequest extends FileQuestion {
   /** At most this many bytes are returned, from `offset`. */
   max_bytes: number
   offset?: number

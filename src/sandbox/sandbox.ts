@@ -22,6 +22,7 @@ import type {
   RemoveRequest,
   RemoveResult,
   RestoreResult,
+  StatRequest,
   WriteRequest,
   WriteResult,
 } from '../host/wire.ts'
@@ -54,7 +55,7 @@ export interface Sandbox {
   outcomes(invocationId: string): Promise<OperationOutcome[]>
   acknowledge(invocationId: string): Promise<void>
   list(request: ListRequest): Promise<ListResult>
-  stat(request: FileScope): Promise<FileEntry | null>
+  stat(request: StatRequest): Promise<FileEntry | null>
   read(request: ReadRequest): Promise<ReadResult>
   write(request: WriteRequest): Promise<WriteResult>
   mkdir(request: MkdirRequest): Promise<MkdirResult>

@@ -145,6 +145,7 @@ export class ToolWorkspace {
       signal,
       deadline: Date.now() + (options.timeout_seconds ?? tool.metadata.constraints.timeout_seconds) * 1000,
       maxOutputBytes: 64 * 1024 * 1024,
+      remembersAnswers: true,
       onOutput: (_, chunk) => void this.output.push(chunk.toString()),
     })
     return {

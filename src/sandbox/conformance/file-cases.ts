@@ -209,6 +209,28 @@ export function fileCases(at: () => Harness): void {
       expect(await at().sh('ls -A refused')).toBe('')
     })
 
+    it('answers a question with an id as it did before, until the invocation is acknowledged', async () => {
+      const { id, invocation_id } = at().change('x')
+      const ask = (what: string, more: object = {}) =>
+        at().sandbox.read({ ...scope('asked/f'), max_bytes: 100, id: `${id}/${what}`, invocation_id, ...more })
+      await refused(ask('absent'), 'not_found')
+      await write('asked/f', 'before')
+      expect(await at().sandbox.stat({ ...scope('asked/f'), id: `${id}/stat`, invocation_id })).toMatchObject({ size_bytes: 6 })
+      expect(await ask('content')).toMatchObject({ content_base64: base64('before') })
+      await write('asked/f', 'after it')
+      await refused(ask('absent'), 'not_found')
+      expect(await ask('content')).toMatchObject({ content_base64: base64('before') })
+      expect(await at().sandbox.stat({ ...scope('asked/f'), id: `${id}/stat`, invocation_id })).toMatchObject({ size_bytes: 6 })
+      // Another question under the same id, and one without an id, are not what was asked before.
+      expect(await ask('content', { offset: 1 })).toMatchObject({ content_base64: base64('fter it') })
+      expect(await at().sandbox.read({ ...scope('asked/f'), max_bytes: 100 })).toMatchObject({
+        content_base64: base64('after it'),
+      })
+      expect(await at().sandbox.outcomes(invocation_id)).toEqual([])
+      await at().sandbox.acknowledge(invocation_id)
+      expect(await ask('content')).toMatchObject({ content_base64: base64('after it') })
+    })
+
     it('streams large files both ways', async () => {
       const bytes = randomBytes(40_000_000)
       const upload = { ...at().change('large/file'), create_parents: true }

@@ -109,6 +109,7 @@ export class InvocationExecution {
         deadline: this.#now() + call.tool.metadata.constraints.timeout_seconds * 1000,
         maxOutputBytes,
         onOutput: () => undefined,
+        remembersAnswers: false,
         now: () => this.#now(),
       })
       const digest = await stateDigest(call.tool.metadata, call.args, toolSandbox)

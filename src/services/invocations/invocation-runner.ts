@@ -125,6 +125,7 @@ export class InvocationRunner {
         deadline,
         maxOutputBytes: this.#deps.maxOutputBytes,
         onOutput: (channel, chunk) => run.log.output(channel, chunk),
+        remembersAnswers: tool.metadata.side_effects !== 'none',
         now: () => this.#now(),
       })
       return { sandbox: used.sandbox, toolSandbox }

@@ -27,6 +27,7 @@ const make = (options: Partial<ToolSandboxOptions> = {}) =>
     deadline: Date.now() + 20_000,
     maxOutputBytes: 1_000_000,
     onOutput: () => {},
+    remembersAnswers: true,
     ...options,
   })
 

@@ -21,6 +21,8 @@ export interface ToolSandboxOptions {
   maxOutputBytes: number
   /** What commands print, as it comes (not of those that are `quiet`). */
   onOutput: (channel: 'stdout' | 'stderr', chunk: Buffer) => void
+  /** The tool changes something: run again after a crash it must see what it saw before. */
+  remembersAnswers: boolean
   /** Before each operation that has an effect, with its id. */
   onOperation?: (id: string, kind: OperationKind) => void
   /** Milliseconds since the epoch. */
@@ -45,6 +47,7 @@ class GuardedSandbox implements ToolSandbox {
   readonly #options: ToolSandboxOptions
   readonly #now: () => number
   #operations = 0
+  #questions = 0
   #outputBytes = 0
 
   constructor(options: ToolSandboxOptions) {
@@ -108,17 +111,19 @@ class GuardedSandbox implements ToolSandbox {
 
   async list(path: string, options: { recursive: boolean; max_entries: number; skip_git: boolean }) {
     const scope = this.#scope(path)
-    return await this.#reach(() => this.#options.sandbox.list({ ...scope, ...options }))
+    return await this.#reach(() => this.#options.sandbox.list({ ...scope, ...this.#question(), ...options }))
   }
 
   async stat(path: string) {
     const scope = this.#scope(path)
-    return await this.#reach(() => this.#options.sandbox.stat(scope))
+    return await this.#reach(() => this.#options.sandbox.stat({ ...scope, ...this.#question() }))
   }
 
   async read(path: string, options: { max_bytes: number; offset?: number }) {
     const scope = this.#scope(path)
-    const { content_base64, size_bytes, sha256 } = await this.#reach(() => this.#options.sandbox.read({ ...scope, ...options }))
+    const { content_base64, size_bytes, sha256 } = await this.#reach(() =>
+      this.#options.sandbox.read({ ...scope, ...this.#question(), ...options }),
+    )
     return { content: Buffer.from(content_base64, 'base64'), size_bytes, sha256 }
   }
 
@@ -197,6 +202,13 @@ class GuardedSandbox implements ToolSandbox {
 
   #named(kind: OperationKind) {
     return { id: this.#operation(kind), invocation_id: this.#options.invocationId }
+  }
+
+  /** Numbered apart from operations: it has no effect, and need not be remembered. */
+  #question(): { id?: string; invocation_id?: string } {
+    if (!this.#options.remembersAnswers) return {}
+    this.#questions++
+    return { id: `${this.#options.invocationId}/?${this.#questions}`, invocation_id: this.#options.invocationId }
   }
 
   #absolute(path: string): string {
