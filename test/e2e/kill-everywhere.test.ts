@@ -17,24 +17,28 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const CRASH_AT = fileURLToPath(new URL('../support/crash-at.ts', import.meta.url))
 const STEPS = 40
 
-let server: ServerProcess
 let scripts: string
 let undisturbed: Awaited<ReturnType<typeof outcome>>
+const servers: ServerProcess[] = []
+
+async function start(): Promise<ServerProcess> {
+  const server = await ServerProcess.start({ env: { CLOISTER_SCRIPTS: scripts, CLOISTER_SHELL: '1' } })
+  servers.push(server)
+  return server
+}
 
 beforeAll(async () => {
   scripts = mkdtempSync(join(tmpdir(), 'cloister-scripts-'))
-  writeFileSync(
-    join(scripts, 'forty.json'),
-    JSON.stringify({ steps: [...Array(STEPS - 1).keys()].map(scriptStep).concat({ say: 'All done.' }) }),
-  )
-  server = await ServerProcess.start({ env: { CLOISTER_SCRIPTS: scripts, CLOISTER_SHELL: '1' } })
-  const id = await prepared()
+  const steps = [...Array(STEPS - 1).keys()].map(scriptStep).concat({ say: 'All done.' })
+  writeFileSync(join(scripts, 'forty.json'), JSON.stringify({ steps }))
+  const server = await start()
+  const id = await prepared(server)
   await server.request('POST', `/v1/sessions/${id}/messages`, { body: { content: 'go' } })
   await finished(server.home, id, server.process)
-  undisturbed = await outcome(id)
+  undisturbed = await outcome(server, id)
 })
 afterAll(async () => {
-  await server.destroy()
+  for (const server of servers) await server.destroy()
   rmSync(scripts, { recursive: true })
 })
 
@@ -60,7 +64,7 @@ function scriptStep(n: number): { say: string; call?: { tool: string; args: Reco
   return { say: `Step ${n}.`, call: kinds[n % kinds.length] as NonNullable<ReturnType<typeof scriptStep>['call']> }
 }
 
-async function prepared(): Promise<string> {
+async function prepared(server: ServerProcess): Promise<string> {
   const setup = [
     '#!/bin/bash',
     'set -e',
@@ -131,7 +135,7 @@ async function untilOver(home: string, id: string, crash: () => string): Promise
 }
 
 /** What a person finds afterwards; names, times and hashes that differ from run to run are left out. */
-async function outcome(id: string) {
+async function outcome(server: ServerProcess, id: string) {
   const read = async (command: string) => {
     const answer = await server.invoke(id, 'shell.exec', { command })
     expect(answer.body.invocation.status).toBe('succeeded')
@@ -182,28 +186,37 @@ it('undisturbed, it does everything once', () => {
   expect(undisturbed.denied).toBe(numbers.filter((n) => n % 7 === 6).length)
 })
 
-it('killed after each event, it ends the same', { timeout: 900_000 }, async () => {
-  const id = await prepared()
-  const before = lastSeq(server.home, id)
-  await server.stop()
-  // The message is posted by a server that dies with it: what was acknowledged is in the database.
-  server = await server.restart()
-  await server.request('POST', `/v1/sessions/${id}/messages`, { body: { content: 'go' } })
-  await server.kill9()
-  const kills = await untilOver(server.home, id, () => `event:${id}:${lastSeq(server.home, id) + 1}`)
-  server = await server.restart()
-  expect(await outcome(id)).toEqual(undisturbed)
-  console.log(`killed ${kills} times in a turn of ${STEPS} steps and ${lastSeq(server.home, id) - before} events`)
-  expect(kills).toBeGreaterThan(STEPS * 2)
-})
+/** A turn whose server dies at once, and then wherever `crash` says: what it came to, and how often it died. */
+async function disturbed(crash: (home: string, id: string) => string) {
+  const first = await start()
+  const id = await prepared(first)
+  const begin = lastSeq(first.home, id)
+  await first.request('POST', `/v1/sessions/${id}/messages`, { body: { content: 'go' } })
+  await first.kill9()
+  const kills = await untilOver(first.home, id, () => crash(first.home, id))
+  const last = await first.restart()
+  servers.splice(servers.indexOf(first), 1, last)
+  return { kills, events: lastSeq(first.home, id) - begin, outcome: await outcome(last, id) }
+}
 
-it('killed in each call, it ends the same', { timeout: 900_000 }, async () => {
-  const id = await prepared()
-  await server.request('POST', `/v1/sessions/${id}/messages`, { body: { content: 'go' } })
-  await server.kill9()
-  const kills = await untilOver(server.home, id, () => `effect:${invocationsOf(server.home, id).join(',')}`)
-  server = await server.restart()
-  expect(await outcome(id)).toEqual(undisturbed)
-  console.log(`killed in ${kills} calls`)
-  expect(kills).toBeGreaterThan(20)
+/** Two turns, side by side: one dies after every even event, the other after every odd one. Together, after each. */
+it.concurrent.each([0, 1])(
+  'killed after each event whose number is %i modulo 2, it ends the same',
+  { timeout: 900_000 },
+  async (rest) => {
+    const found = await disturbed((home, id) => {
+      const next = lastSeq(home, id) + 1
+      return `event:${id}:${next % 2 === rest ? next : next + 1}`
+    })
+    console.log(`killed ${found.kills} times in a turn of ${STEPS} steps and ${found.events} events`)
+    expect(found.outcome).toEqual(undisturbed)
+    expect(found.kills).toBeGreaterThan(STEPS * 2)
+  },
+)
+
+it.concurrent('killed in each call, it ends the same', { timeout: 900_000 }, async () => {
+  const found = await disturbed((home, id) => `effect:${invocationsOf(home, id).join(',')}`)
+  console.log(`killed in ${found.kills} calls`)
+  expect(found.outcome).toEqual(undisturbed)
+  expect(found.kills).toBeGreaterThan(20)
 })
