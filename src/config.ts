@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { ConfigFileError, EMPTY_CONFIG_FILE, readConfigFile } from './config-file.ts'
+import { MESSAGE_LIMIT } from './domain/message.ts'
 import { TOOL_ROLES } from './domain/principal.ts'
 
 /** Everything that can be set, from the environment. `docs/configuration.md` is generated from this schema. */
@@ -156,6 +157,14 @@ export const VARIABLES = {
   WORKSPACE_MAX_ARTIFACT_BYTES_PER_SESSION: count(0)
     .default(1024 * 1024 * 1024)
     .describe('Bytes of all artifacts of a session together. 0: no limit.'),
+  WORKSPACE_MESSAGES_PER_MINUTE: count(0).default(30).describe('Messages to one session in a minute. 0: no limit.'),
+  WORKSPACE_MAX_MESSAGE_CHARACTERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(MESSAGE_LIMIT)
+    .default(MESSAGE_LIMIT)
+    .describe('Characters of one message.'),
   CLOISTER_MEMORY_MB: count(64).default(2048).describe('Memory of a sandbox, in MiB.'),
   CLOISTER_CPUS: z.coerce.number().min(0.1).default(2).describe('CPUs of a sandbox.'),
   CLOISTER_PIDS: count(16).default(512).describe('Processes and threads of a sandbox.'),

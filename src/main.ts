@@ -171,6 +171,13 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     invocations,
     sandboxes,
     models,
+    messagePolicy: policy.messages,
+    messageQuota: new Quota(
+      { perMinutePerSession: config.WORKSPACE_MESSAGES_PER_MINUTE, perMinutePerPrincipal: 0, concurrentPerSession: 0 },
+      Date.now,
+      'messages',
+    ),
+    messageLimit: config.WORKSPACE_MAX_MESSAGE_CHARACTERS,
     budgets,
     stallMs: MODEL_STALL_MS,
     retry: { max_attempts: 6, base_ms: 1000, max_ms: 60_000, random: Math.random },

@@ -74,7 +74,7 @@ export class ModelCaller {
   }
 
   #answer(steps: readonly TurnStep[]): Promise<TurnStep> {
-    const { persist, onDelta, redact } = this.#task
+    const { persist, onDelta, redact, screen } = this.#task
     const number = steps.length + 1
     let prompt: Prompt = []
     return this.#tries(number, 'answer', {
@@ -84,11 +84,18 @@ export class ModelCaller {
         onDelta({ step: number, reset: true })
         return { prompt, tools: this.#tools, instructions }
       },
-      onText: (text) => onDelta({ step: number, text }),
+      onText: (text) => (screen ? undefined : onDelta({ step: number, text })),
       onFailure: () => onDelta({ step: number, reset: true }),
       take: async (answer, call) => {
         const options = { step: number, model: this.#model.label, names: this.#names, redact }
         const step = answeredStep(answer, { ...options, prompt_chars: this.#charsOf(prompt) })
+        const refusal = screen?.(step.text, this.#model.label) ?? null
+        if (refusal) {
+          await persist({ kind: 'withheld', call, text: step.text, refusal, spent: this.#meter.spent() })
+          const reason = `an answer of the model was withheld by policy: ${refusal.reason}`
+          throw new Ended({ status: 'failed', kind: 'policy_denied', reason })
+        }
+        if (screen && step.text !== '') onDelta({ step: number, text: step.text })
         await persist({ kind: 'answered', step, call, spent: this.#meter.spent() })
         return step
       },

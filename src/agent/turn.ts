@@ -39,9 +39,18 @@ export type Progress = { spent: Spent } & (
   | { kind: 'answered'; call: ModelCallRecord; step: TurnStep }
   /** One more call has its result. */
   | { kind: 'result'; step: TurnStep }
+  /** The model answered what policy does not let it say: nobody sees it. */
+  | { kind: 'withheld'; call: ModelCallRecord; text: string; refusal: Withheld }
   /** The model no longer sees all of the conversation. `call`: the one that wrote the summary; null: outputs were cut. */
   | { kind: 'compacted'; call: ModelCallRecord | null; compaction: CompactionRecord }
 )
+
+/** Why an answer is not shown. */
+export interface Withheld {
+  reason: string
+  policies: string[]
+  policy_version: string
+}
 
 export interface ToolCall {
   step: number
@@ -75,6 +84,11 @@ export interface TurnTask {
   persist(progress: Progress): Promise<void>
   /** Streams text. `reset`: what was streamed of this step is void, it begins again. */
   onDelta(delta: { step: number; text: string } | { step: number; reset: true }): void
+  /**
+   * Looks at what the model wrote, without secrets, before anybody sees it; null: it may be said. Absent: nothing is looked at, and text is
+   * streamed as it comes.
+   */
+  screen?: ((text: string, model: string) => Withheld | null) | undefined
   /** Takes secrets out of what the model wrote. */
   redact<T>(value: T): T
   signal: AbortSignal

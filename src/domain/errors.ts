@@ -72,7 +72,8 @@ export const errors = {
     new CloisterError('unauthorized', message),
   permissionDenied: (permission: string, message = `your role does not hold ${permission}`) =>
     new CloisterError('permission_denied', message, { details: { permission } }),
-  policyDenied: (rule: string, reason: string) => new CloisterError('policy_denied', reason, { details: { rule, reason } }),
+  policyDenied: (rule: string, reason: string, details: Record<string, unknown> = {}) =>
+    new CloisterError('policy_denied', reason, { details: { rule, reason, ...details } }),
   notFound: (what: string) => new CloisterError('not_found', `no such ${what}, or it is not yours`),
   conflict: (message: string, details: Record<string, unknown> = {}) => new CloisterError('conflict', message, { details }),
   sessionClosed: (state: string) =>

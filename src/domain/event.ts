@@ -12,6 +12,7 @@ export const EVENT_TYPES = [
   'sandbox.stopped',
   'sandbox.lost',
   'message.created',
+  'message.denied',
   'turn.started',
   'turn.step',
   'turn.completed',

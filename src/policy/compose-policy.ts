@@ -1,7 +1,9 @@
 import type { ToolMetadata } from '../domain/tool.ts'
+import { CedarMessageSet } from './cedar/cedar-message-set.ts'
 import { CedarPolicySet } from './cedar/cedar-policy-set.ts'
-import { DEFAULT_POLICIES, readPolicyFolder } from './cedar/policy-files.ts'
+import { DEFAULT_POLICIES, readMessagePolicies, readPolicyFolder } from './cedar/policy-files.ts'
 import { LayeredPolicyEngine } from './layered-policy-engine.ts'
+import { MessagePolicies } from './message-policies.ts'
 import { OpaPolicy } from './opa-policy.ts'
 import { RulePolicyEngine } from './rule-policy-engine.ts'
 
@@ -14,6 +16,8 @@ export interface PolicySettings {
 
 export interface ComposedPolicy {
   engine: LayeredPolicyEngine
+  /** About what is said: in the folder `messages` of the folder of policies. */
+  messages: MessagePolicies
   /** Of the policies now in force. */
   readonly policies: { folder: string; ids: readonly string[]; digest: string }
   /** Reads the folder again. @throws PolicySetError, and what was in force stays in force */
@@ -27,16 +31,25 @@ export interface ComposedPolicy {
 export function composePolicy({ folder, opa }: PolicySettings, tools: readonly ToolMetadata[]): ComposedPolicy {
   const source = folder ?? DEFAULT_POLICIES
   let cedar = new CedarPolicySet(readPolicyFolder(source), tools)
+  const messages = new MessagePolicies(messageSet(source))
   const engine = new LayeredPolicyEngine({ rules: new RulePolicyEngine(), cedar, opa: opa && new OpaPolicy(opa) })
   return {
     engine,
+    messages,
     get policies() {
       return { folder: source, ids: cedar.ids, digest: cedar.digest }
     },
     reload() {
       const next = new CedarPolicySet(readPolicyFolder(source), tools)
+      const nextMessages = messageSet(source)
       engine.replacePolicies(next)
+      messages.replace(nextMessages)
       cedar = next
     },
   }
+}
+
+function messageSet(folder: string): CedarMessageSet | null {
+  const files = readMessagePolicies(folder)
+  return files && new CedarMessageSet(files)
 }

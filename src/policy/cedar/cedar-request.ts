@@ -1,4 +1,5 @@
 import { actorOf, principalKey } from '../../domain/principal.ts'
+import type { Session } from '../../domain/session.ts'
 import { calledPaths } from '../called-paths.ts'
 import type { PolicyRequest } from '../policy-engine.ts'
 import { type CedarValue, cedarValue, UnfitArgument } from './argument-shape.ts'
@@ -10,7 +11,7 @@ interface Uid {
   id: string
 }
 
-interface Entity {
+export interface Entity {
   uid: Uid
   attrs: Record<string, CedarValue>
   parents: Uid[]
@@ -19,7 +20,7 @@ interface Entity {
 
 const ALL: Mentioned = { names: new Set(), everything: true }
 
-/** What Cedar is asked: may this principal do this (call a tool) to this session? */
+/** What Cedar is asked: may this principal do this (call a tool, say something) to this session? */
 export interface CedarRequest {
   principal: Uid
   action: Uid
@@ -43,12 +44,10 @@ export function cedarRequest(request: PolicyRequest, schema: CedarSchema, mentio
     fields: Object.fromEntries(Object.entries(shape.fields).filter(([name]) => looksAt(name))),
   } as const
   const principal = { type: 'Principal', id: principalKey(session.principal) }
-  const owner = { type: 'Principal', id: principalKey(session.owner) }
   const resource = { type: 'Session', id: session.id }
   const toolUid = { type: 'Tool', id: tool.name }
   const action = { type: 'Action', id: tool.name }
   const { kind, id } = actorOf(caller)
-  const { tenant_id, actor_id, roles } = session.principal
   return {
     principal,
     action,
@@ -67,23 +66,7 @@ export function cedarRequest(request: PolicyRequest, schema: CedarSchema, mentio
       args: cedarValue(judged, args, 'args'),
     },
     entities: [
-      {
-        uid: principal,
-        attrs: { tenant: tenant_id, actor: actor_id, roles: [...roles] },
-        parents: roles.map((role) => ({ type: 'Role', id: role })),
-      },
-      {
-        uid: resource,
-        attrs: {
-          tenant: session.owner.tenant_id,
-          owner: { __entity: owner },
-          network: session.network,
-          allowed_paths: [...session.allowed_paths],
-          ...(session.repo_url !== null && { repo_url: session.repo_url }),
-        },
-        parents: [],
-        tags: session.metadata,
-      },
+      ...sessionEntities(session),
       {
         uid: toolUid,
         attrs: {
@@ -101,4 +84,28 @@ export function cedarRequest(request: PolicyRequest, schema: CedarSchema, mentio
       { uid: action, attrs: {}, parents: [{ type: 'Action', id: tool.family }] },
     ],
   }
+}
+
+/** Whom a session acts as, and the session itself: what every question is about. */
+export function sessionEntities(session: Session): Entity[] {
+  const { tenant_id, actor_id, roles } = session.principal
+  return [
+    {
+      uid: { type: 'Principal', id: principalKey(session.principal) },
+      attrs: { tenant: tenant_id, actor: actor_id, roles: [...roles] },
+      parents: roles.map((role) => ({ type: 'Role', id: role })),
+    },
+    {
+      uid: { type: 'Session', id: session.id },
+      attrs: {
+        tenant: session.owner.tenant_id,
+        owner: { __entity: { type: 'Principal', id: principalKey(session.owner) } },
+        network: session.network,
+        allowed_paths: [...session.allowed_paths],
+        ...(session.repo_url !== null && { repo_url: session.repo_url }),
+      },
+      parents: [],
+      tags: session.metadata,
+    },
+  ]
 }

@@ -20,10 +20,10 @@ const record = (attributes: Record<string, Attribute>) => ({
 })
 
 /** Which members these have, and what they mean, is in docs/policy.md. */
-const ENTITY_TYPES = {
+const SESSION_TYPES = {
   // The tool roles that there are: a misspelt one is refused when the policies are read.
   Role: { enum: [...TOOL_ROLES] },
-  Principal: { memberOfTypes: ['Role'], shape: record({ tenant: text, actor: text, roles: texts }) },
+  Principal: { memberOfTypes: ['Role'], shape: record(tenant: text, actor: text, roles: texts ) },
   Session: {
     shape: record({
       tenant: text,
@@ -34,6 +34,10 @@ const ENTITY_TYPES = {
     }),
     tags: text,
   },
+}
+
+const ENTITY_TYPES = {
+  ...SESSION_TYPES,
   Tool: {
     shape: record({
       name: text,
@@ -79,4 +83,28 @@ export function cedarSchema(tools: readonly ToolMetadata[]): CedarSchema {
     }
   }
   return { json: { '': { entityTypes: ENTITY_TYPES, actions } }, arguments: shapes }
+}
+
+/** Of policies about what is said: a user's message, an answer of the model. */
+export const MESSAGE_SCHEMA = {
+  '': {
+    entityTypes: SESSION_TYPES,
+    actions: Object.fromEntries(
+      ['message', 'answer'].map((action) => [
+        action,
+        {
+          appliesTo: {
+            principalTypes: ['Principal'],
+            resourceTypes: ['Session'],
+            context: record({
+              text,
+              characters: { type: 'Long' },
+              model: text,
+              caller: record({ kind: text, id: text }),
+            }),
+          },
+        },
+      ]),
+    ),
+  },
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -35,6 +35,19 @@ export interface PolicyProblem {
 
 export function describeProblem({ file, line, reason }: PolicyProblem): string {
   return `${file === null ? '' : `${file}${line === null ? '' : `:${line}`}: `}${reason}`
+}
+
+/** Folder in the folder of policies, for those about what is said. */
+const MESSAGES = 'messages'
+
+/**
+ * The `*.cedar` files about what is said, named with their folder. Null: there is no such folder, so nobody has anything against it.
+ * @throws PolicySetError
+ */
+export function readMessagePolicies(folder: string): PolicyFile[] | null {
+  const inside = join(folder, MESSAGES)
+  if (!existsSync(inside)) return null
+  return readPolicyFolder(inside).map(({ name, text }) => ({ name: `${MESSAGES}/${name}`, text }))
 }
 
 /**

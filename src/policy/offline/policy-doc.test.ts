@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { offlinePolicy } from '../../main.ts'
+import { CedarMessageSet } from '../cedar/cedar-message-set.ts'
 import { readPolicyTests, runPolicyTests } from './policy-tests.ts'
 
 const text = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8')
@@ -24,6 +25,14 @@ it.each(blocks('cedar').map((policies, index) => [index + 1, policies] as const)
     await offlinePolicy(folder({ 'example.cedar': policies }))
   },
 )
+
+it('the example about what is said can be used', () => {
+  const [policies = ''] = blocks('text')
+  expect(new CedarMessageSet([{ name: 'messages/example.cedar', text: policies }]).ids).toEqual([
+    'anything-else',
+    'no-private-keys',
+  ])
+})
 
 it('the set in examples/ passes its own tests', async () => {
   const dir = fileURLToPath(new URL('../../../examples/policies/people-change-files', import.meta.url))

@@ -1,4 +1,4 @@
-/** Limits of invocations, all counts. 0: no limit. */
+/** All are counts. 0: no limit. */
 export interface QuotaLimits {
   perMinutePerSession: number
   perMinutePerPrincipal: number
@@ -21,10 +21,15 @@ export class Quota {
   readonly #now: () => number
   readonly #calls = new Map<string, number[]>()
   readonly #running = new Map<string, number>()
+  readonly #counted: string
   #swept = 0
 
-  /** @param now milliseconds since the epoch */
-  constructor(limits: QuotaLimits, now: () => number = Date.now) {
+  /**
+   * @param now milliseconds since the epoch
+   * @param counted what it is that is limited, as a refusal names it
+   */
+  constructor(limits: QuotaLimits, now: () => number = Date.now, counted = 'calls') {
+    this.#counted = counted
     this.#limits = limits
     this.#now = now
   }
@@ -43,7 +48,7 @@ export class Quota {
       const oldest = calls[calls.length - limit]
       if (oldest === undefined) continue
       const retryAfterSeconds = Math.max(1, Math.ceil((oldest + MINUTE - now) / 1000))
-      return { ok: false, reason: `${limit} calls a minute are allowed for ${what}`, retryAfterSeconds }
+      return { ok: false, reason: `${limit} ${this.#counted} a minute are allowed for ${what}`, retryAfterSeconds }
     }
     if (concurrentPerSession > 0 && (this.#running.get(sessionId) ?? 0) >= concurrentPerSession)
       return {

@@ -55,7 +55,7 @@ export class SessionService implements Sessions {
 
   async create(caller: Caller, request: CreateSession): Promise<{ session: Session; warnings: string[] }> {
     requirePermission(caller, 'session:create')
-    const { store, eventLog, volumes, sandboxes, turns } = this.#deps
+    const { store, eventLog, volumes, sandboxes } = this.#deps
     const session = await this.#draft(caller, request)
     if (await store.sessions.get(session.id)) throw errors.conflict(`the session id ${session.id} is taken`)
 
@@ -91,14 +91,15 @@ export class SessionService implements Sessions {
       if (session.sandbox_uid !== null) this.#reservedUids.delete(session.sandbox_uid)
     }
 
-    if (request.message !== undefined) await turns.post(caller, session.id, request.message)
+    const warnings = secretWarnings(request.secrets ?? {})
+    if (request.message !== undefined) warnings.push(...(await this.#firstMessage(caller, session.id, request.message)))
     if (session.state === 'initializing') {
       const initialized = sandboxes.initialize(session.id)
       // A copy of a local directory is quick, and its caller wants to use it at once; setup and clone are watched by events.
       if (!session.has_setup && session.repo_url === null) await this.#orForget(session.id, initialized)
       else this.#report(session.id, initialized)
     }
-    return { session: (await store.sessions.get(session.id)) as Session, warnings: secretWarnings(request.secrets ?? {}) }
+    return { session: (await store.sessions.get(session.id)) as Session, warnings }
   }
 
   async get(caller: Caller, id: string, options: { deleted?: boolean } = {}): Promise<Session> {
@@ -282,6 +283,17 @@ export class SessionService implements Sessions {
       closed_at: null,
     }
     return needsInitialization(session) ? { ...session, state: 'initializing' } : session
+  }
+
+  /** A message that is refused (by policy, by its length) leaves a session without one, and its caller knows why. */
+  async #firstMessage(caller: Caller, id: string, content: string): Promise<string[]> {
+    try {
+      await this.#deps.turns.post(caller, id, content)
+      return []
+    } catch (error) {
+      if (!(error instanceof CloisterError) || error.status >= 500) throw error
+      return [`the first message was not taken: ${error.message}`]
+    }
   }
 
   #admitNetwork(caller: Extract<Caller, { kind: 'user' }>, network: Session['network'] | undefined): Session['network'] {

@@ -12,7 +12,10 @@ import {
 import { alice, Gate, SECRET } from '../../../test/support/gate.ts'
 import { ModelProviders } from '../../agent/model-provider.ts'
 import { NO_BUDGET } from '../../domain/budget.ts'
+import { MESSAGE_LIMIT } from '../../domain/message.ts'
 import type { Session } from '../../domain/session.ts'
+import { MessagePolicies } from '../../policy/message-policies.ts'
+import { Quota } from '../invocations/quota.ts'
 import { TurnService } from './turn-service.ts'
 
 /** Conversations that are longer than their model's window, over the real gate. The model counts tokens, and refuses what is too long. */
@@ -49,6 +52,9 @@ function turnsOver(declaredWindow: number): TurnService {
       scripts_folder: null,
       settings: { 'anthropic/claude-wire': { context_window: declaredWindow } },
     }),
+    messagePolicy: new MessagePolicies(null),
+    messageQuota: new Quota({ perMinutePerSession: 0, perMinutePerPrincipal: 0, concurrentPerSession: 0 }),
+    messageLimit: MESSAGE_LIMIT,
     budgets: { turn: { ...NO_BUDGET, steps: 40 }, session: NO_BUDGET },
     stallMs: 30_000,
     retry: { max_attempts: 2, base_ms: 1, max_ms: 1, random: () => 0 },

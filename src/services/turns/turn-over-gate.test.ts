@@ -5,7 +5,10 @@ import { AnthropicWireServer, message, text, toolUse } from '../../../test/suppo
 import { alice, Gate, SECRET } from '../../../test/support/gate.ts'
 import { ModelProviders } from '../../agent/model-provider.ts'
 import { NO_BUDGET } from '../../domain/budget.ts'
+import { MESSAGE_LIMIT } from '../../domain/message.ts'
 import type { Session } from '../../domain/session.ts'
+import { MessagePolicies } from '../../policy/message-policies.ts'
+import { Quota } from '../invocations/quota.ts'
 import { TurnService } from './turn-service.ts'
 
 /** Turns over the real gate, a real host and the real wire format: what the parts promise each other, kept together. */
@@ -38,6 +41,9 @@ function turnsOver({ store, eventLog, invocations, sandboxes }: Gate): TurnServi
       scripts_folder: null,
       settings: {},
     }),
+    messagePolicy: new MessagePolicies(null),
+    messageQuota: new Quota({ perMinutePerSession: 0, perMinutePerPrincipal: 0, concurrentPerSession: 0 }),
+    messageLimit: MESSAGE_LIMIT,
     budgets: { turn: { ...NO_BUDGET, steps: 10, seconds: 60 }, session: NO_BUDGET },
     stallMs: 30_000,
     retry: { max_attempts: 2, base_ms: 1, max_ms: 1, random: () => 0 },

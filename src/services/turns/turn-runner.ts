@@ -7,11 +7,13 @@ import type { RetryPolicy } from '../../agent/retry.ts'
 import { type ModelCallRecord, type Progress, runTurn, type ToolCall, type TurnOutcome, type TurnTask } from '../../agent/turn.ts'
 import { correlationId, isDone, type TurnStep, turnStepSchema } from '../../agent/turn-step.ts'
 import { type Budgets, type Spent, spentSince, stricterBudget, unknownPrice } from '../../domain/budget.ts'
+import { sha256 } from '../../domain/canonical-json.ts'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import type { Invocation } from '../../domain/invocation.ts'
 import { actorOf, type Caller } from '../../domain/principal.ts'
 import type { Redactor } from '../../domain/redaction.ts'
 import type { Session } from '../../domain/session.ts'
+import type { MessagePolicy, MessageRefusal } from '../../policy/message-policy.ts'
 import type { OpenTurn, Store } from '../../store/store.ts'
 import type { Invocations, Sandboxes } from '../contracts.ts'
 import type { EventLog } from '../event-log.ts'
@@ -30,6 +32,7 @@ export interface TurnRunnerDependencies {
   invocations: Pick<Invocations, 'invoke' | 'settled' | 'cancel' | 'tools'>
   sandboxes: Pick<Sandboxes, 'acquire' | 'lost' | 'redactor'>
   models: Models
+  messagePolicy: MessagePolicy
   /** What any agent may use at most. */
   budgets: Budgets
   /** A model that sends nothing for so long is given up. */
@@ -37,6 +40,16 @@ export interface TurnRunnerDependencies {
   retry: RetryPolicy
   clock: () => Date
   logger: Pick<Logger, 'warn' | 'error'>
+}
+
+/** What `message.denied` records: what was not said is known by its digest, and stands nowhere. */
+export function messageDenied(
+  kind: 'message' | 'answer',
+  text: string,
+  refusal: MessageRefusal,
+  turnId?: string,
+): Record<string, unknown> {
+  return { kind, ...(turnId && { turn_id: turnId }), ...refusal, characters: text.length, sha256: sha256(text) }
 }
 
 function sessionSpent({ usage }: Session): Spent {
@@ -102,6 +115,7 @@ export class TurnRunner {
         spent = progress.spent
       },
       onDelta: (delta) => ('text' in delta ? deltas.text(delta.step, delta.text) : deltas.reset(delta.step)),
+      screen: this.#screen(session),
       redact: (value) => redactor.value(value),
       signal,
       budgets,
@@ -127,6 +141,14 @@ export class TurnRunner {
           )
       })
     }
+  }
+
+  /** Undefined where no policy is about what is said: then text may be shown as it comes. */
+  #screen(session: Session): TurnTask['screen'] {
+    const { messagePolicy } = this.#deps
+    if (!messagePolicy.inForce) return undefined
+    return (text, model) =>
+      text.trim() === '' ? null : messagePolicy.refuse({ kind: 'answer', caller: agentCaller(session), session, model, text })
   }
 
   /** @throws CloisterError when a budget in money cannot be held */
@@ -162,6 +184,10 @@ export class TurnRunner {
       const { steps: answers, cost_usd, seconds } = used
       const usage = { input_tokens, output_tokens, steps: answers, cost_usd, seconds }
       await tx.sessions.addUsage(session.id, usage, clock().toISOString())
+      if (progress.kind === 'withheld') {
+        const { text, refusal } = progress
+        await emit(session.id, 'message.denied', actor, messageDenied('answer', text, refusal, turn.id))
+      }
       if (progress.kind === 'compacted')
         await emit(session.id, 'context.compacted', actor, compactedEvent(turn.id, progress.compaction))
       if (!('step' in progress)) return tx.turns.update(turn.id, { spent })

@@ -9,18 +9,21 @@ import { NO_BUDGET, NOTHING_SPENT } from '../../domain/budget.ts'
 import { errors } from '../../domain/errors.ts'
 import type { Event } from '../../domain/event.ts'
 import type { Invocation } from '../../domain/invocation.ts'
+import { MESSAGE_LIMIT } from '../../domain/message.ts'
 import { actorOf, type Caller } from '../../domain/principal.ts'
 import { makeRedactor } from '../../domain/redaction.ts'
 import { sampleSession } from '../../domain/session.sample.ts'
 import type { Session } from '../../domain/session.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
 import type { ReadRequest } from '../../host/wire.ts'
+import { MessagePolicies } from '../../policy/message-policies.ts'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { HostError, SandboxLost } from '../../sandbox/sandbox-errors.ts'
 import { openSqliteStore } from '../../store/sql/open-sqlite-store.ts'
 import type { Store } from '../../store/store.ts'
 import type { InvokeRequest } from '../contracts.ts'
 import { type Emit, EventLog } from '../event-log.ts'
+import { Quota } from '../invocations/quota.ts'
 import { TurnService, type TurnServiceDependencies } from './turn-service.ts'
 
 const ALICE: Caller = { kind: 'user', tenant_id: 'default', actor_id: 'alice', admin: false, tool_roles: ['developer'] }
@@ -214,6 +217,9 @@ function dependencies(overrides: Partial<TurnServiceDependencies> = {}): TurnSer
       scripts_folder: folder,
       settings: {},
     }),
+    messagePolicy: new MessagePolicies(null),
+    messageQuota: new Quota({ perMinutePerSession: 0, perMinutePerPrincipal: 0, concurrentPerSession: 0 }),
+    messageLimit: MESSAGE_LIMIT,
     budgets: { turn: { ...NO_BUDGET, steps: 10, seconds: 60 }, session: NO_BUDGET },
     stallMs: 10_000,
     retry: { max_attempts: 2, base_ms: 1, max_ms: 1, random: () => 0 },
@@ -508,6 +514,79 @@ describe('instructions', () => {
     expect(await conversation(id)).toEqual(['user: first', expect.stringContaining('bwrap is missing')])
     expect(wire.requests).toEqual([])
     expect((await store.sessions.get(id))?.state).toBe('idle')
+  })
+})
+
+describe('what policy does not let be said', () => {
+  const messagePolicy: TurnServiceDependencies['messagePolicy'] = {
+    inForce: true,
+    refuse: ({ text: said }) =>
+      said.includes('forbidden') ? { reason: 'it is forbidden', policies: ['no-words'], policy_version: 'v1' } : null,
+  }
+
+  it('is not taken from a user: refused, recorded by its digest, and no turn begins', async () => {
+    const id = await session()
+    const service = start({ messagePolicy })
+    await expect(service.post(ALICE, id, 'a forbidden word')).rejects.toMatchObject({
+      code: 'policy_denied',
+      details: { rule: 'message_policy', reason: 'it is forbidden', policies: ['no-words'] },
+    })
+    expect(await conversation(id)).toEqual([])
+    const [denied] = await events(id)
+    expect(denied).toMatchObject({
+      type: 'message.denied',
+      actor: { kind: 'user', id: 'default/alice' },
+      data: { kind: 'message', characters: 16, sha256: expect.stringMatching(/^[0-9a-f]{64}$/), policies: ['no-words'] },
+    })
+    expect(JSON.stringify(denied)).not.toContain('a forbidden word')
+  })
+
+  it('is not shown of the model: not in the stream, the messages, the log, nor the next prompt; the turn ends', async () => {
+    wire.answer(
+      message([text('This is ', 'a forbidden', ' answer'), toolUse('toolu_1', 'fs_write', { path: 'a' })]),
+      message([text('A good answer.')]),
+    )
+    const id = await session()
+    const streamed: string[] = []
+    eventLog.subscribe(id, (entry) => {
+      if (entry.type === 'message.delta' && 'text' in entry.data) streamed.push(String(entry.data['text']))
+    })
+    const service = start({ messagePolicy })
+    await service.post(ALICE, id, 'tell me')
+    await quiet(id)
+    await service.post(ALICE, id, 'and now?')
+    await quiet(id)
+    expect(await conversation(id)).toEqual([
+      'user: tell me',
+      'system: The turn did not finish: an answer of the model was withheld by policy: it is forbidden.',
+      'user: and now?',
+      'agent: A good answer.',
+    ])
+    expect(streamed.join('')).toBe('A good answer.')
+    expect(gate.ran).toEqual([])
+    expect(JSON.stringify(await events(id))).not.toContain('a forbidden')
+    expect((await events(id, 'message.denied'))[0]?.data).toMatchObject({ kind: 'answer', turn_id: expect.any(String) })
+    expect(JSON.stringify(wire.requests[1]?.body)).not.toContain('a forbidden')
+    // It was paid for, all the same.
+    expect((await store.sessions.get(id))?.usage).toMatchObject({ input_tokens: 20, output_tokens: 10 })
+  })
+})
+
+describe('messages', () => {
+  it('are limited in number a minute, and in length', async () => {
+    wire.answer(message([text('ok')]), message([text('ok')]))
+    const id = await session()
+    const quota = new Quota({ perMinutePerSession: 2, perMinutePerPrincipal: 0, concurrentPerSession: 0 }, Date.now, 'messages')
+    const service = start({ messageQuota: quota, messageLimit: 20 })
+    await expect(service.post(ALICE, id, 'x'.repeat(21))).rejects.toMatchObject({ code: 'invalid_argument' })
+    await service.post(ALICE, id, 'one')
+    await service.post(ALICE, id, 'two')
+    await expect(service.post(ALICE, id, 'three')).rejects.toMatchObject({
+      code: 'rate_limited',
+      message: '2 messages a minute are allowed for this session',
+      details: { retry_after_seconds: expect.any(Number) },
+    })
+    await quiet(id)
   })
 })
 

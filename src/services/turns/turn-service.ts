@@ -14,11 +14,17 @@ import { failed, inSpan } from '../../telemetry/tracing.ts'
 import { accessibleSession, requirePermission } from '../access.ts'
 import type { Turns } from '../contracts.ts'
 import type { Emit } from '../event-log.ts'
+import type { Quota } from '../invocations/quota.ts'
 import { TurnHalt } from './turn-halt.ts'
 import { stepEvent } from './turn-history.ts'
-import { agentCaller, stepsOf, TurnRunner, type TurnRunnerDependencies } from './turn-runner.ts'
+import { agentCaller, messageDenied, stepsOf, TurnRunner, type TurnRunnerDependencies } from './turn-runner.ts'
 
-export type TurnServiceDependencies = TurnRunnerDependencies
+export interface TurnServiceDependencies extends TurnRunnerDependencies {
+  /** How often somebody may write to a session. */
+  messageQuota: Pick<Quota, 'enter'>
+  /** Characters of one message; at most MESSAGE_LIMIT. */
+  messageLimit: number
+}
 
 /** Messages of one session that may wait for their turn. */
 const MAX_QUEUED = 100
@@ -56,9 +62,14 @@ export class TurnService implements Turns {
   async post(caller: Caller, sessionId: string, content: string): Promise<{ message: Message; turn_id: string }> {
     const session = await this.#authorized(caller, sessionId, 'session:message')
     if (content.trim() === '') throw invalidContent('must not be empty')
-    if (content.length > MESSAGE_LIMIT)
-      throw invalidContent(`must have at most ${MESSAGE_LIMIT} characters, not ${content.length}`)
+    if (content.length > this.#deps.messageLimit)
+      throw invalidContent(`must have at most ${this.#deps.messageLimit} characters, not ${content.length}`)
     const redactor = await this.#deps.sandboxes.redactor(session.id)
+    const text = redactor.text(content.toWellFormed())
+    await this.#screen(caller, session, text)
+    const admission = this.#deps.messageQuota.enter(session.id, actorOf(caller).id)
+    if (!admission.ok) throw errors.rateLimited(admission.reason, admission.retryAfterSeconds)
+    admission.release()
     const at = this.#deps.clock().toISOString()
     const id = newId('msg', this.#deps.clock().getTime())
     const message = await this.#deps.eventLog.transaction(async (tx, emit) => {
@@ -72,7 +83,7 @@ export class TurnService implements Turns {
         id,
         session_id: sessionId,
         role: 'user' as const,
-        content: redactor.text(content.toWellFormed()),
+        content: text,
         turn_id: null,
         usage: null,
       }
@@ -83,6 +94,18 @@ export class TurnService implements Turns {
     })
     this.kick(sessionId)
     return { message, turn_id: turnIdOf(id) }
+  }
+
+  /** @throws CloisterError policy_denied, recorded, when policy does not let the caller say it */
+  async #screen(caller: Caller, session: Session, text: string): Promise<void> {
+    const { messagePolicy, models, eventLog } = this.#deps
+    const model = session.model ?? models.default_name
+    const refusal = messagePolicy.refuse({ kind: 'message', caller, session, model, text })
+    if (!refusal) return
+    await eventLog.transaction((_, emit) =>
+      emit(session.id, 'message.denied', actorOf(caller), messageDenied('message', text, refusal)),
+    )
+    throw errors.policyDenied('message_policy', refusal.reason, { policies: refusal.policies })
   }
 
   async messages(caller: Caller, sessionId: string, page: PageRequest): Promise<Page<Message>> {
