@@ -23,7 +23,7 @@ const record = (attributes: Record<string, Attribute>) => ({
 const SESSION_TYPES = {
   // The tool roles that there are: a misspelt one is refused when the policies are read.
   Role: { enum: [...TOOL_ROLES] },
-  Principal: { memberOfTypes: ['Role'], shape: record(tenant: text, actor: text, roles: texts ) },
+  Principal: { memberOfTypes: ['Role'], shape: record({ tenant: text, actor: text, roles: texts }) },
   Session: {
     shape: record({
       tenant: text,
