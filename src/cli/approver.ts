@@ -1,41 +1,51 @@
-import type { Approval } from '../client/cloister-client.ts'
+import { ApiError, type Approval } from '../client/cloister-client.ts'
 import { CliError } from './cli-error.ts'
 import type { Context } from './context.ts'
+import { proposedChange } from './diff/proposed-change.ts'
 import { EXIT } from './exit-codes.ts'
 import type { TurnView } from './turn-view.ts'
 
-/** Deals with an approval that an agent's turn waits for. Resolves when it is decided, or left to somebody else. */
-export type Approver = (approval: Approval) => Promise<void>
+/**
+ * Deals with an approval that an agent's turn waits for. Resolves when it is decided, or left to somebody else; also when `signal`
+ * says that there is nothing to decide any more: its reason is the news of it, null for none.
+ */
+export type Approver = (approval: Approval, signal: AbortSignal) => Promise<void>
+
+/** Shows the prompt and resolves with what was typed; with null when the signal took the question back. */
+export type Question = (prompt: string, signal: AbortSignal) => Promise<string | null>
 
 /** Says yes to everything, visibly (`--yes`). */
 export function approveAll({ client }: Pick<Context, 'client'>, view: TurnView): Approver {
   return async (approval) => {
-    view.approvalAsked(approval)
+    view.approvalAsked(approval, await proposedChange(client, approval))
     await client.decideApproval(approval.id, 'approve', 'approved by --yes')
     view.note(`approved ${approval.id} (--yes)`)
   }
 }
 
-/** Asks the person at the terminal. @param question shows the prompt and resolves with what was typed */
-export function askPerson(
-  { client }: Pick<Context, 'client'>,
-  view: TurnView,
-  question: (prompt: string) => Promise<string>,
-): Approver {
-  return async (approval) => {
-    view.approvalAsked(approval)
+/** Asks the person at the terminal. */
+export function askPerson({ client }: Pick<Context, 'client'>, view: TurnView, question: Question): Approver {
+  return async (approval, signal) => {
+    const change = await proposedChange(client, approval)
+    if (signal.aborted) return
+    view.approvalAsked(approval, change)
     for (;;) {
-      const answer = (await question('      approve? y, n, or n and why: ')).trim()
-      const [, verdict = '', reason = ''] = /^(y|yes|n|no)\b[\s,:]*(.*)$/is.exec(answer) ?? []
+      const answer = await question('      approve? y, n, or n and why: ', signal)
+      if (answer === null) {
+        if (typeof signal.reason === 'string') view.note(signal.reason)
+        return
+      }
+      const [, verdict = '', reason = ''] = /^(y|yes|n|no)\b[\s,:]*(.*)$/is.exec(answer.trim()) ?? []
       // Nothing but a clear answer counts: enter alone asks again.
       if (verdict === '') continue
-      const why = reason === '' ? undefined : reason
-      if (verdict.toLowerCase().startsWith('y')) {
-        await client.decideApproval(approval.id, 'approve', why)
-        view.note('approved')
-      } else {
-        await client.decideApproval(approval.id, 'deny', why)
-        view.note('denied')
+      const decision = verdict.toLowerCase().startsWith('y') ? 'approve' : 'deny'
+      try {
+        await client.decideApproval(approval.id, decision, reason === '' ? undefined : reason)
+        view.note(decision === 'approve' ? 'approved' : 'denied')
+      } catch (error) {
+        // Decided elsewhere in this very moment, or not theirs to decide: somebody else will.
+        if (!(error instanceof ApiError)) throw error
+        view.problem(`not decided: ${error.message}`)
       }
       return
     }
@@ -45,7 +55,7 @@ export function askPerson(
 /** Nobody is here to ask: says how to decide, and waits; with `wait` false ends the command. */
 export function tellHow(view: TurnView, wait: boolean): Approver {
   return async (approval) => {
-    view.approvalAsked(approval)
+    view.approvalAsked(approval, null)
     const how = `cloister approval approve ${approval.id}`
     if (!wait) throw new CliError('approval_required', EXIT.denied, `the agent waits for the approval ${approval.id}`, how)
     view.note(`waiting for: ${how}   (or: cloister approval deny ${approval.id})`)

@@ -24,8 +24,10 @@ export function contextOf(command: Command): Context {
   const environment = readEnvironment()
   const url = serverUrl(options.url ?? environment.url)
   const credentials = new Credentials(environment.credentialsFile)
-  const color = options.color !== false && !environment.noColor && process.stdout.isTTY === true
-  const out = new Output({ out: process.stdout, err: process.stderr }, { json: options.json === true, color })
+  const color = options.color !== false && !environment.noColor && !environment.dumbTerminal && process.stdout.isTTY === true
+  const json = options.json === true
+  const canErase = () => !json && !environment.dumbTerminal && process.stdout.isTTY === true
+  const out = new Output({ out: process.stdout, err: process.stderr }, { json, color, canErase })
   let client: CloisterClient | undefined
   return {
     url,

@@ -13,6 +13,10 @@ export interface CliEnvironment {
   readonly adminPasswordFile: string
   /** `NO_COLOR` (https://no-color.org) is set. */
   readonly noColor: boolean
+  /** The terminal cannot move its cursor (`TERM=dumb`, or none is named). */
+  readonly dumbTerminal: boolean
+  /** What was typed in conversations. */
+  readonly historyFile: string
   /** The variable that `--secret NAME` names. */
   variable(name: string): string | undefined
 }
@@ -29,6 +33,8 @@ export function readEnvironment(): CliEnvironment {
     credentialsFile: join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'cloister', 'credentials.json'),
     adminPasswordFile: join(cloisterHome, 'admin-password'),
     noColor: (env['NO_COLOR'] ?? '') !== '',
+    dumbTerminal: ['', 'dumb'].includes(env['TERM'] ?? ''),
+    historyFile: join(env['XDG_STATE_HOME'] || join(home, '.local', 'state'), 'cloister', 'chat-history'),
     variable: (name) => env[name],
   }
 }

@@ -7,6 +7,8 @@ import { plainText } from './terminal-text.ts'
 /** Questions to the person at the terminal, on stderr, so that stdout stays the command's answer. */
 export interface Prompter {
   ask(question: string): Promise<string>
+  /** Null when the signal took the question back. */
+  ask(question: string, signal: AbortSignal): Promise<string | null>
   /** What is typed is not shown. */
   askHidden(question: string): Promise<string>
 }
@@ -14,10 +16,18 @@ export interface Prompter {
 /** Undefined where nobody can answer: input or stderr is not a terminal. */
 export function terminalPrompter(): Prompter | undefined {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined
-  return { ask: (question) => askOn(question, false), askHidden: (question) => askOn(question, true) }
+  return {
+    ask: (question: string, signal?: AbortSignal) =>
+      askOn(question, false, signal).catch((error: unknown) => {
+        // Of these the caller that gave a signal knows.
+        if (signal?.aborted) return null as never
+        throw error
+      }),
+    askHidden: (question) => askOn(question, true),
+  }
 }
 
-async function askOn(question: string, hidden: boolean): Promise<string> {
+async function askOn(question: string, hidden: boolean, signal?: AbortSignal): Promise<string> {
   // readline echoes through its output: shown is only what this lets pass.
   let muted = false
   const output = new Writable({
@@ -33,12 +43,12 @@ async function askOn(question: string, hidden: boolean): Promise<string> {
     readline.once('close', stop)
   })
   try {
-    const answer = readline.question(plainText(question))
+    const answer = readline.question(plainText(question), signal ? { signal } : {})
     muted = hidden
     return await Promise.race([answer, closed])
   } finally {
     muted = false
-    if (hidden) process.stderr.write('\n')
+    if (hidden || signal?.aborted) process.stderr.write('\n')
     // Its own rejection is of no interest once an answer is there.
     closed.catch(() => {})
     readline.close()

@@ -13,6 +13,8 @@ export interface FollowOptions {
   signal?: AbortSignal
   /** How often in a row a connection may fail, and ms before the second attempt (doubled each time, at most 5 s). */
   retry?: { attempts: number; delay_ms: number }
+  /** The connection is gone and will be taken up again; `failures` counts the attempts that failed in a row. */
+  onRetry?: (failures: number) => void
 }
 
 const RETRY = { attempts: 10, delay_ms: 250 }
@@ -66,6 +68,7 @@ export async function* followEvents(
       failures++
       if (failures > retry.attempts) throw error
     }
+    options.onRetry?.(failures)
     const delay = Math.min(retry.delay_ms * 2 ** Math.max(0, failures - 1), 5000)
     await sleep(delay, undefined, { signal }).catch((error: unknown) => {
       if (!signal?.aborted) throw error

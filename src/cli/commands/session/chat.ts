@@ -1,16 +1,8 @@
 import type { Command } from 'commander'
-import { approveAll, askPerson, tellHow } from '../../approver.ts'
-import { type Context, contextOf } from '../../context.ts'
-import { Conversation } from '../../conversation.ts'
-import { followTurn } from '../../follow-turn.ts'
-import { interruptTurn } from '../../interruptible.ts'
-import { table } from '../../table.ts'
-import { TextView } from '../../turn-view.ts'
-
-const HELP = `/help   this
-/tools  what the agent can use
-/quit   leave (so do Ctrl-D, and Ctrl-C twice)
-Ctrl-C  interrupts the agent while it works`
+import { Chat } from '../../chat/chat.ts'
+import { chatHelp } from '../../chat/chat-commands.ts'
+import { contextOf } from '../../context.ts'
+import { sessionId } from '../../session-id.ts'
 
 export function addSessionChat(session: Command): void {
   session
@@ -19,47 +11,10 @@ export function addSessionChat(session: Command): void {
     .option('-y, --yes', 'approve whatever the agent asks for; each is printed')
     .addHelpText(
       'after',
-      `\nExamples:\n  cloister session chat ses_01k...\n  cloister session chat ses_01k... --yes < questions.txt\n\nIn the conversation:\n${HELP}`,
+      `\nExamples:\n  cloister session chat ses_01k...\n  cloister session chat fix-it\n  cloister session chat ses_01k... --yes < questions.txt\n\nIn the conversation:\n${chatHelp().replace(/^/gm, '  ')}`,
     )
-    .action(async (id: string, options: { yes?: boolean }, command: Command) => {
+    .action(async (given: string, options: { yes?: boolean }, command: Command) => {
       const context = contextOf(command)
-      const conversation = new Conversation(context.prompter !== undefined)
-      try {
-        await chat(context, id, conversation, options.yes === true)
-      } finally {
-        conversation.close()
-      }
+      await new Chat(context, await sessionId(context.client, given), options.yes === true).run()
     })
-}
-
-async function chat(context: Context, id: string, conversation: Conversation, yes: boolean): Promise<void> {
-  const { client, out, prompter } = context
-  const session = await client.getSession(id)
-  out.note(`${session.name || session.id}, ${session.model ?? 'the default model'}. /help says what there is besides talking.`)
-  const view = new TextView(out)
-  const approver = yes
-    ? approveAll(context, view)
-    : prompter
-      ? askPerson(context, view, (prompt) => conversation.ask(prompt))
-      : tellHow(view, true)
-  for (;;) {
-    const line = await conversation.next('you> ')
-    if (line === null) return
-    const content = line.trim()
-    if (content === '') continue
-    if (content === '/quit' || content === '/exit') return
-    if (content === '/help') out.note(HELP)
-    else if (content === '/tools') {
-      const { tools } = await client.listTools(id, { detail: 'compact' })
-      const rows = tools.map((tool) => [tool.name, tool.requires_approval ? 'asks' : '', tool.description])
-      out.line(table(['TOOL', 'APPROVAL', 'WHAT IT DOES'], rows, out.width))
-    } else if (/^\/[a-z]+$/.test(content)) out.note(`there is no ${content}; /help says what there is`)
-    else {
-      const end = await conversation.during(
-        () => void interruptTurn(client, id, view),
-        () => followTurn({ client, session_id: id, content, view, approver }),
-      )
-      view.turnEnded(end)
-    }
-  }
 }

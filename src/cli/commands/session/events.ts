@@ -3,6 +3,7 @@ import { count } from '../../arguments.ts'
 import { contextOf } from '../../context.ts'
 import { eventLine } from '../../event-line.ts'
 import { EXIT } from '../../exit-codes.ts'
+import { sessionId } from '../../session-id.ts'
 
 interface Options {
   after?: number
@@ -25,8 +26,9 @@ Examples:
   cloister session events ses_01k... --follow --json      one event a line
   cloister session events ses_01k... --verify`,
     )
-    .action(async (id: string, options: Options, command: Command) => {
+    .action(async (given: string, options: Options, command: Command) => {
       const { client, out } = contextOf(command)
+      const id = await sessionId(client, given)
       if (options.verify) {
         const verdict = await client.verifyEvents(id)
         out.result(verdict, () =>

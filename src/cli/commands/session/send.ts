@@ -1,11 +1,16 @@
 import type { Command } from 'commander'
 import { approveAll, askPerson, tellHow } from '../../approver.ts'
 import { textOrStdin } from '../../arguments.ts'
+import type { CallNames } from '../../call-display.ts'
 import { contextOf } from '../../context.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { followTurn } from '../../follow-turn.ts'
 import { interruptible } from '../../interruptible.ts'
-import { JsonView, TextView } from '../../turn-view.ts'
+import { JsonView } from '../../json-view.ts'
+import { sessionId } from '../../session-id.ts'
+import { TextView } from '../../text-view.ts'
+
+const BY_ID: CallNames = { label: () => '', how: (id) => `cloister invocation get ${id}` }
 
 interface Options {
   yes?: boolean
@@ -32,10 +37,11 @@ Examples:
   cloister session send ses_01k... - --yes < task.md
   cloister session send ses_01k... "go on" --json         events and deltas, one a line`,
     )
-    .action(async (id: string, message: string, options: Options, command: Command) => {
+    .action(async (given: string, message: string, options: Options, command: Command) => {
       const context = contextOf(command)
       const { client, out, prompter } = context
       const content = await textOrStdin(message)
+      const id = await sessionId(client, given)
       if (options.detach) {
         const { turn_id, message: posted } = await client.postMessage(id, content)
         return out.result(
@@ -44,13 +50,15 @@ Examples:
         )
       }
 
-      const view = out.json ? new JsonView(out) : new TextView(out)
+      const view = out.json ? new JsonView(out) : new TextView(out, BY_ID)
       const approver = options.yes
         ? approveAll(context, view)
         : prompter && !out.json && options.wait
-          ? askPerson(context, view, (question) => prompter.ask(question))
+          ? askPerson(context, view, (question, signal) => prompter.ask(question, signal))
           : tellHow(view, options.wait)
-      const end = await interruptible(client, id, view, () => followTurn({ client, session_id: id, content, view, approver }))
+      const end = await interruptible(client, id, view, () =>
+        followTurn({ client, session_id: id, turn: { content }, view, approver }),
+      )
       view.turnEnded(end)
       if (end.status !== 'completed') process.exitCode = EXIT.failed
     })

@@ -1,0 +1,90 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface TmuxOptions {
+  /** The program and its arguments. */
+  command: readonly string[]
+  env: Record<string, string>
+  cwd?: string
+  columns: number
+  rows: number
+}
+
+/** A program in a terminal that can be typed in and looked at: a tmux server of its own with one window. */
+export class TmuxTerminal {
+  readonly #folder: string
+
+  /** The program's end leaves its last screen there. */
+  constructor({ command, env, cwd = '/', columns, rows }: TmuxOptions) {
+    this.#folder = mkdtempSync(join(tmpdir(), 'cloister-tmux-'))
+    const variables = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+    const size = ['-x', String(columns), '-y', String(rows)]
+    // With a configuration of its own: that of whoever runs this might change anything.
+    this.#tmux(
+      ['-f', '/dev/null', 'start-server', ';', 'set-option', '-g', 'remain-on-exit', 'on', ';']
+        .concat(['set-option', '-g', 'history-limit', '20000', ';', 'set-option', '-g', 'status', 'off', ';'])
+        .concat(['new-session', '-d', ...size, ...variables, '-c', cwd, '--', ...command]),
+    )
+  }
+
+  /** Types text; `\r` is Enter. */
+  type(text: string): void {
+    this.#tmux(['send-keys', '-l', '--', text])
+  }
+
+  /** Presses keys by tmux's names: `C-c`, `Enter`, `Up`. */
+  press(...keys: string[]): void {
+    this.#tmux(['send-keys', ...keys])
+  }
+
+  /** Pastes as a terminal does: between marks when the program asked for them. */
+  paste(text: string): void {
+    this.#tmux(['set-buffer', '--', text])
+    this.#tmux(['paste-buffer', '-p', '-r'])
+  }
+
+  /** All that was printed, lines that left the screen included. @param escapes with colours, as escape sequences */
+  screen(escapes = false): string {
+    return this.#tmux(['capture-pane', '-p', '-J', '-S', '-', ...(escapes ? ['-e'] : [])]).replace(/[ \n]+$/, '\n')
+  }
+
+  get ended(): boolean {
+    return this.#tmux(['display-message', '-p', '#{pane_dead}']).trim() === '1'
+  }
+
+  /** Of a program that ended. */
+  get exitCode(): number {
+    return Number(this.#tmux(['display-message', '-p', '#{pane_dead_status}']))
+  }
+
+  /** Waits until the screen shows it. @throws with the screen, after `timeoutMs` */
+  async shows(pattern: RegExp, timeoutMs = 20_000): Promise<string> {
+    return await this.#until(() => (pattern.test(this.screen()) ? this.screen() : null), String(pattern), timeoutMs)
+  }
+
+  async end(timeoutMs = 20_000): Promise<number> {
+    return await this.#until(() => (this.ended ? this.exitCode : null), 'the end of the program', timeoutMs)
+  }
+
+  /** Ends the program and the terminal. */
+  destroy(): void {
+    this.#tmux(['kill-server'])
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #until<T>(look: () => T | null, what: string, timeoutMs: number): Promise<T> {
+    for (const deadline = Date.now() + timeoutMs; ; await sleep(50)) {
+      const seen = look()
+      if (seen !== null) return seen
+      if (Date.now() > deadline) throw new Error(`waited for ${what} in vain; the terminal shows:\n${this.screen()}`)
+    }
+  }
+
+  #tmux(args: readonly string[]): string {
+    const env = { PATH: process.env['PATH'], LANG: 'C.UTF-8', TERM: 'xterm-256color' }
+    return execFileSync('tmux', ['-u', '-S', join(this.#folder, 'socket'), ...args], { encoding: 'utf8', env })
+  }
+}
