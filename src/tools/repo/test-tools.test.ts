@@ -46,6 +46,7 @@ describe('repo.test_file', () => {
       output: expect.stringContaining('is wrong'),
     })
     expect(await succeed(testFile, { path: 'bad.test.js', pattern: 'right' })).toMatchObject({ passed: true })
+    expect(await fail(testFile, { path: 'bad.test.js', pattern: 'nothing' })).toMatchObject({ code: 'execution_failed' })
   })
 
   it('typescript: by the runner that the project names', async (context) => {
