@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,17 +16,21 @@ export interface TmuxOptions {
 /** A program in a terminal that can be typed in and looked at: a tmux server of its own with one window. */
 export class TmuxTerminal {
   readonly #folder: string
+  readonly #status: string
 
   /** The program's end leaves its last screen there. */
   constructor({ command, env, cwd = '/', columns, rows }: TmuxOptions) {
     this.#folder = mkdtempSync(join(tmpdir(), 'cloister-tmux-'))
+    this.#status = join(this.#folder, 'status')
+    // What tmux itself says of a program that ended is not always there.
+    const program = ['sh', '-c', '"$@"; echo $? > "$0"', this.#status, ...command]
     const variables = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
     const size = ['-x', String(columns), '-y', String(rows)]
     // With a configuration of its own: that of whoever runs this might change anything.
     this.#tmux(
       ['-f', '/dev/null', 'start-server', ';', 'set-option', '-g', 'remain-on-exit', 'on', ';']
         .concat(['set-option', '-g', 'history-limit', '20000', ';', 'set-option', '-g', 'status', 'off', ';'])
-        .concat(['new-session', '-d', ...size, ...variables, '-c', cwd, '--', ...command]),
+        .concat(['new-session', '-d', ...size, ...variables, '-c', cwd, '--', ...program]),
     )
   }
 
@@ -51,22 +55,15 @@ export class TmuxTerminal {
     return this.#tmux(['capture-pane', '-p', '-J', '-S', '-', ...(escapes ? ['-e'] : [])]).replace(/[ \n]+$/, '\n')
   }
 
-  get ended(): boolean {
-    return this.#tmux(['display-message', '-p', '#{pane_dead}']).trim() === '1'
-  }
-
-  /** Of a program that ended. */
-  get exitCode(): number {
-    return Number(this.#tmux(['display-message', '-p', '#{pane_dead_status}']))
-  }
-
   /** Waits until the screen shows it. @throws with the screen, after `timeoutMs` */
   async shows(pattern: RegExp, timeoutMs = 20_000): Promise<string> {
     return await this.#until(() => (pattern.test(this.screen()) ? this.screen() : null), String(pattern), timeoutMs)
   }
 
+  /** The exit code of the program, when it has ended. */
   async end(timeoutMs = 20_000): Promise<number> {
-    return await this.#until(() => (this.ended ? this.exitCode : null), 'the end of the program', timeoutMs)
+    const read = () => (existsSync(this.#status) ? readFileSync(this.#status, 'utf8') : '')
+    return await this.#until(() => (read().endsWith('\n') ? Number(read()) : null), 'the end of the program', timeoutMs)
   }
 
   /** Ends the program and the terminal. */
