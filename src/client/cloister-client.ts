@@ -76,8 +76,8 @@ export class CloisterClient {
     return this.#post('/v1/auth/tokens', request)
   }
 
-  listTokens(): Promise<{ tokens: ApiToken[] }> {
-    return this.#get('/v1/auth/tokens')
+  async listTokens(): Promise<{ tokens: ApiToken[] }> {
+    return { tokens: await this.#all('/v1/auth/tokens', 'tokens') }
   }
 
   async revokeToken(id: string): Promise<void> {
@@ -86,8 +86,8 @@ export class CloisterClient {
 
   // users and role bindings
 
-  listUsers(): Promise<{ users: User[] }> {
-    return this.#get('/v1/users')
+  async listUsers(): Promise<{ users: User[] }> {
+    return { users: await this.#all('/v1/users', 'users') }
   }
 
   async createUser(request: CreateUser): Promise<User> {
@@ -107,8 +107,8 @@ export class CloisterClient {
     await this.#transport.json('DELETE', `/v1/users/${segment(name)}`, { query: { tenant } })
   }
 
-  listRoleBindings(): Promise<{ role_bindings: RoleBinding[] }> {
-    return this.#get('/v1/role-bindings')
+  async listRoleBindings(): Promise<{ role_bindings: RoleBinding[] }> {
+    return { role_bindings: await this.#all('/v1/role-bindings', 'role_bindings') }
   }
 
   /** @param principal `tenant_id/actor_id` */
@@ -279,12 +279,12 @@ export class CloisterClient {
     return (await this.#get<{ invocation: Invocation }>(`/v1/invocations/${segment(id)}`)).invocation
   }
 
-  invocationLogs(id: string): Promise<{ logs: LogLine[] }> {
-    return this.#get(`/v1/invocations/${segment(id)}/logs`)
+  async invocationLogs(id: string): Promise<{ logs: LogLine[] }> {
+    return { logs: await this.#all(`/v1/invocations/${segment(id)}/logs`, 'logs', 1000) }
   }
 
-  invocationArtifacts(id: string): Promise<{ artifacts: Artifact[] }> {
-    return this.#get(`/v1/invocations/${segment(id)}/artifacts`)
+  async invocationArtifacts(id: string): Promise<{ artifacts: Artifact[] }> {
+    return { artifacts: await this.#all(`/v1/invocations/${segment(id)}/artifacts`, 'artifacts') }
   }
 
   async downloadArtifact(invocationId: string, artifactId: string, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>> {
@@ -316,6 +316,17 @@ export class CloisterClient {
 
   #get<T>(path: string, query: Record<string, string | number | boolean | undefined> = {}): Promise<T> {
     return this.#transport.json('GET', path, { query })
+  }
+
+  /** What every page of a list has, one after the other. */
+  async #all<T>(path: string, field: string, limit = 200): Promise<T[]> {
+    const all: T[] = []
+    for (let cursor: string | undefined; ; ) {
+      const page = await this.#get<Record<string, unknown>>(path, { limit, cursor })
+      all.push(...(page[field] as T[]))
+      if (typeof page['next_cursor'] !== 'string') return all
+      cursor = page['next_cursor']
+    }
   }
 
   #post<T>(path: string, json: unknown = {}): Promise<T> {

@@ -89,6 +89,23 @@ describe('the OpenAPI document', () => {
     expect(operations.filter((each) => /Space|Agent|Build|Secret/.test(each.operationId))).toEqual([])
   })
 
+  test('every list comes in pages; the tools, which are bounded, and the events, which go by their number, do not', () => {
+    const lists = operations.filter(({ method, responses }) => {
+      const schema = responses['200']?.content?.['application/json']?.schema as { properties?: Record<string, { type?: string }> }
+      return method === 'get' && Object.values(schema?.properties ?? {}).some(({ type }) => type === 'array')
+    })
+    const paged = lists.filter(({ parameters = [], responses }) => {
+      const names = parameters.map(({ name }) => name)
+      const schema = responses['200']?.content?.['application/json']?.schema as { properties?: Record<string, unknown> }
+      return names.includes('limit') && names.includes('cursor') && 'next_cursor' in (schema.properties ?? {})
+    })
+    expect(lists.length).toBeGreaterThan(9)
+    expect(lists.filter((each) => !paged.includes(each)).map(({ operationId }) => operationId)).toEqual([
+      'listEvents',
+      'listTools',
+    ])
+  })
+
   test('needs a credential unless it says otherwise', () => {
     const open = operations.filter((each) => each.security?.length === 0).map((each) => each.path)
     expect(open.sort()).toEqual(['/healthz', '/metrics', '/openapi.json', '/readyz', '/v1/auth/login', '/v1/version'])

@@ -72,8 +72,10 @@ export interface Invocations {
     filter: { tool?: string; status?: InvocationStatus },
     page: PageRequest,
   ): Promise<Page<Invocation>>
-  logs(caller: Caller, id: string): Promise<LogLine[]>
-  artifacts(caller: Caller, id: string): Promise<Artifact[]>
+  /** In the order in which they came, at most 1000 a page. */
+  logs(caller: Caller, id: string, page: PageRequest): Promise<Page<LogLine>>
+  /** Oldest first. */
+  artifacts(caller: Caller, id: string, page: PageRequest): Promise<Page<Artifact>>
   /** `open` rejects with `not_found` when the bytes are gone. `range`: first and last byte, inclusive. */
   artifact(
     caller: Caller,
@@ -226,11 +228,13 @@ export interface Auth {
   authenticate(bearer: string): Promise<Caller>
   /** `value` is shown once. `expires_in_seconds` absent: it does not expire. */
   createToken(caller: Caller, request: { name: string; expires_in_seconds?: number }): Promise<{ token: ApiToken; value: string }>
-  listTokens(caller: Caller): Promise<ApiToken[]>
+  /** Newest first. */
+  listTokens(caller: Caller, page: PageRequest): Promise<Page<ApiToken>>
   revokeToken(caller: Caller, id: string): Promise<void>
   /** An agent credential of this session: may invoke its tools and nothing else. Needs `session:message`. */
   mintSessionToken(caller: Caller, sessionId: string, ttlSeconds: number): Promise<{ token: string; expires_at: string }>
-  listUsers(caller: Caller): Promise<User[]>
+  /** By tenant and name. */
+  listUsers(caller: Caller, page: PageRequest): Promise<Page<User>>
   createUser(
     caller: Caller,
     request: { name: string; password: string; tenant_id?: string; roles?: string[]; tool_roles?: string[] },
@@ -243,7 +247,8 @@ export interface Auth {
     tenantId?: string,
   ): Promise<User>
   deleteUser(caller: Caller, name: string, tenantId?: string): Promise<void>
-  listRoleBindings(caller: Caller): Promise<RoleBinding[]>
+  /** By principal and role. */
+  listRoleBindings(caller: Caller, page: PageRequest): Promise<Page<RoleBinding>>
   createRoleBinding(caller: Caller, binding: { principal: string; role_name: string }): Promise<RoleBinding>
   deleteRoleBinding(caller: Caller, principal: string, roleName: string): Promise<void>
 }

@@ -177,6 +177,8 @@ export interface Store {
   readonly artifacts: {
     insert(artifact: Artifact & { invocation_id: string; session_id: string }): Promise<void>
     ofInvocation(invocationId: string): Promise<Artifact[]>
+    /** Those of an invocation, oldest first. */
+    page(invocationId: string, page: PageRequest): Promise<Page<Artifact>>
     get(invocationId: string, id: string): Promise<(Artifact & { session_id: string }) | null>
     /** Newest first, at most `limit`. */
     ofSession(sessionId: string, limit: number): Promise<Artifact[]>
@@ -195,6 +197,8 @@ export interface Store {
      */
     append(invocationId: string, lines: LogLine[]): Promise<void>
     list(invocationId: string): Promise<LogLine[]>
+    /** In the same order. `limit`: 1 to 1000, lines are short. */
+    page(invocationId: string, page: PageRequest): Promise<Page<LogLine>>
     /** How many there were. */
     deleteSession(sessionId: string): Promise<number>
   }
@@ -213,6 +217,8 @@ export interface Store {
     insert(user: Omit<User, 'roles' | 'last_login_at'> & { password_hash: string }): Promise<void>
     get(tenantId: string, name: string): Promise<(User & { password_hash: string }) | null>
     list(): Promise<User[]>
+    /** By tenant and name. */
+    page(page: PageRequest): Promise<Page<User>>
     update(
       tenantId: string,
       name: string,
@@ -233,6 +239,8 @@ export interface Store {
   readonly roleBindings: {
     put(binding: RoleBinding): Promise<void>
     list(): Promise<RoleBinding[]>
+    /** By principal and role. */
+    page(page: PageRequest): Promise<Page<RoleBinding>>
     of(principal: string): Promise<string[]>
     delete(principal: string, roleName: string): Promise<boolean>
   }
@@ -242,6 +250,8 @@ export interface Store {
     insert(token: ApiToken & { hash: string; session_id: string | null }): Promise<void>
     byHash(hash: string): Promise<(ApiToken & { session_id: string | null }) | null>
     listOf(owner: { tenant_id: string; actor_id: string }): Promise<ApiToken[]>
+    /** Newest first. */
+    pageOf(owner: { tenant_id: string; actor_id: string }, page: PageRequest): Promise<Page<ApiToken>>
     touch(id: string, at: string): Promise<void>
     delete(id: string, owner: { tenant_id: string; actor_id: string }): Promise<boolean>
     deleteOfSession(sessionId: string): Promise<void>

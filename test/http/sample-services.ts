@@ -211,9 +211,12 @@ export function sampleServices(store: Store, eventLog: EventLog) {
     },
     async logs(caller: Caller, id: string) {
       const { started_at } = await invocation(caller, id, 'session:get')
-      return [{ at: started_at, channel: 'stdout' as const, message: 'hello' }]
+      return { items: [{ at: started_at, channel: 'stdout' as const, message: 'hello' }], next_cursor: null }
     },
-    artifacts: async (caller: Caller, id: string) => (await invocation(caller, id, 'session:get')).artifacts,
+    artifacts: async (caller: Caller, id: string) => ({
+      items: (await invocation(caller, id, 'session:get')).artifacts,
+      next_cursor: null,
+    }),
     async artifact(caller: Caller, id: string, artifactId: string) {
       const found = (await invocation(caller, id, 'session:get')).artifacts.find((each) => each.id === artifactId)
       if (!found) throw errors.notFound('artifact')

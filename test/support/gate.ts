@@ -38,6 +38,9 @@ import check from '../../src/tools/policy/check.ts'
 
 const hostBundle = fileURLToPath(new URL('../../dist/host.mjs', import.meta.url))
 
+/** What lists are asked for where pages are not what is tested. */
+export const FIRST_PAGE = { limit: 200, cursor: null }
+
 /** The session's secret in tests of the gate. */
 export const SECRET = 'swordfish-42/+'
 

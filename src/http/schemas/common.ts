@@ -15,6 +15,12 @@ export const pageQuery = {
   cursor: z.string().min(1).max(512).optional().describe('`next_cursor` of the page before.'),
 }
 
+/** Lines of a log are short, and wanted all: a page of them is longer. */
+export const logPageQuery = {
+  ...pageQuery,
+  limit: z.coerce.number().int().min(1).max(1000).default(1000).describe('Lines of a page.'),
+}
+
 export const nextCursor = z.string().nullable().describe('Give it as `cursor` for the next page; null: there is no more.')
 
 /** @param query as parsed by `pageQuery` */

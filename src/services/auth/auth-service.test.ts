@@ -17,6 +17,8 @@ const ADMIN: Caller = { kind: 'user', tenant_id: 'default', actor_id: 'admin', a
 const PASSWORD = 'correct horse'
 const ADMIN_PASSWORD = 'battery staple'
 
+const FIRST_PAGE = { limit: 200, cursor: null }
+
 let folder: string
 let store: Store
 let now: number
@@ -298,10 +300,10 @@ describe('an API token', () => {
     const { token, value } = await auth.createToken(caller, { name: 'ci', expires_in_seconds: 60 })
     expect(value).toMatch(/^clst_[\w-]{43}$/)
     expect(token).toMatchObject({ name: 'ci', prefix: value.slice(0, 9), expires_at: new Date(now + 60_000).toISOString() })
-    expect(JSON.stringify(await auth.listTokens(caller))).not.toContain(value)
+    expect(JSON.stringify((await auth.listTokens(caller, FIRST_PAGE)).items)).not.toContain(value)
     for (const name of ['store.db', 'store.db-wal']) expect(readFileSync(join(folder, name)).includes(value.slice(9))).toBe(false)
     expect(await auth.authenticate(value)).toEqual(caller)
-    expect((await auth.listTokens(caller))[0]?.last_used_at).toBe(new Date(now).toISOString())
+    expect((await auth.listTokens(caller, FIRST_PAGE)).items[0]?.last_used_at).toBe(new Date(now).toISOString())
     now += 60_000
     await expect(auth.authenticate(value)).rejects.toMatchObject(code('unauthorized'))
   })
@@ -373,7 +375,7 @@ describe('an agent credential', () => {
     expect(expires_at).toBe(new Date(now + 600_000).toISOString())
     const agent = await auth.authenticate(token)
     expect(agent).toEqual({ kind: 'mcp', tenant_id: 'default', actor_id: 'alice', session_id: id })
-    expect(await auth.listTokens(caller)).toEqual([])
+    expect((await auth.listTokens(caller, FIRST_PAGE)).items).toEqual([])
     now += 600_000
     await expect(auth.authenticate(token)).rejects.toMatchObject(code('unauthorized'))
     return agent
@@ -387,9 +389,9 @@ describe('an agent credential', () => {
     for (const attempt of [
       () => auth.mintSessionToken(agent, id, 60),
       () => auth.createToken(agent, { name: 'x' }),
-      () => auth.listTokens(agent),
+      () => auth.listTokens(agent, FIRST_PAGE),
       () => auth.revokeToken(agent, 'tok_1'),
-      () => auth.listUsers(agent),
+      () => auth.listUsers(agent, FIRST_PAGE),
       () => auth.deleteUser(agent, 'alice'),
     ])
       await expect(attempt()).rejects.toMatchObject(code('permission_denied'))
@@ -469,19 +471,19 @@ describe('administration', () => {
   test('is for admins: everybody else is refused, whatever they ask', async () => {
     const caller = await alice()
     for (const attempt of [
-      () => auth.listUsers(caller),
+      () => auth.listUsers(caller, FIRST_PAGE),
       () => auth.getUser(caller, 'alice'),
       () => auth.getUser(caller, 'nobody'),
       () => auth.createUser(caller, { name: 'eve', password: PASSWORD }),
       () => auth.updateUser(caller, 'alice', { roles: ['admin'], tool_roles: ['platform_admin'] }),
       () => auth.deleteUser(caller, 'admin'),
-      () => auth.listRoleBindings(caller),
+      () => auth.listRoleBindings(caller, FIRST_PAGE),
       () => auth.createRoleBinding(caller, { principal: 'default/alice', role_name: 'admin' }),
       () => auth.deleteRoleBinding(caller, 'default/admin', 'admin'),
     ])
       await expect(attempt()).rejects.toMatchObject(code('permission_denied'))
-    expect(await auth.listUsers(ADMIN)).toHaveLength(2)
-    expect(await auth.listRoleBindings(ADMIN)).toEqual([
+    expect((await auth.listUsers(ADMIN, FIRST_PAGE)).items).toHaveLength(2)
+    expect((await auth.listRoleBindings(ADMIN, FIRST_PAGE)).items).toEqual([
       expect.objectContaining({ principal: 'default/admin', role_name: 'admin' }),
       expect.objectContaining({ principal: 'default/alice', role_name: 'user' }),
     ])
@@ -500,7 +502,7 @@ describe('administration', () => {
     }
     expect(made).toEqual(expected)
     expect(await auth.getUser(ADMIN, 'bob')).toEqual(expected)
-    expect(await auth.listUsers(ADMIN)).toContainEqual(expected)
+    expect((await auth.listUsers(ADMIN, FIRST_PAGE)).items).toContainEqual(expected)
     await expect(auth.createUser(ADMIN, { name: 'bob', password: PASSWORD })).rejects.toMatchObject(code('conflict'))
     expect(await auth.updateUser(ADMIN, 'bob', {})).toEqual(expected)
     expect(await auth.updateUser(ADMIN, 'bob', { roles: ['admin', 'user'], active: false })).toEqual({

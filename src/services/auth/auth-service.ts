@@ -3,7 +3,7 @@ import { sha256 } from '../../domain/canonical-json.ts'
 import { type CloisterError, errors } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
 import { type Caller, owns, principalKey, TOOL_ROLES } from '../../domain/principal.ts'
-import type { ApiToken, RoleBinding, Store, User } from '../../store/store.ts'
+import type { ApiToken, Page, PageRequest, RoleBinding, Store, User } from '../../store/store.ts'
 import { accessibleSession } from '../access.ts'
 import type { Auth } from '../contracts.ts'
 import { LoginLimiter } from './login-limiter.ts'
@@ -155,8 +155,8 @@ export class AuthService implements Auth {
     })
   }
 
-  async listTokens(caller: Caller): Promise<ApiToken[]> {
-    return this.#store.apiTokens.listOf(tokenOwner(caller))
+  async listTokens(caller: Caller, page: PageRequest): Promise<Page<ApiToken>> {
+    return this.#store.apiTokens.pageOf(tokenOwner(caller), page)
   }
 
   async revokeToken(caller: Caller, id: string): Promise<void> {
@@ -178,9 +178,9 @@ export class AuthService implements Auth {
     })
   }
 
-  async listUsers(caller: Caller): Promise<User[]> {
+  async listUsers(caller: Caller, page: PageRequest): Promise<Page<User>> {
     requireAdmin(caller)
-    return this.#store.users.list()
+    return this.#store.users.page(page)
   }
 
   async getUser(caller: Caller, name: string, tenantId: string = DEFAULT_TENANT): Promise<User> {
@@ -245,9 +245,9 @@ export class AuthService implements Auth {
     })
   }
 
-  async listRoleBindings(caller: Caller): Promise<RoleBinding[]> {
+  async listRoleBindings(caller: Caller, page: PageRequest): Promise<Page<RoleBinding>> {
     requireAdmin(caller)
-    return this.#store.roleBindings.list()
+    return this.#store.roleBindings.page(page)
   }
 
   /** Again is no error. */

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { alice, Gate, SECRET } from '../../../test/support/gate.ts'
+import { alice, FIRST_PAGE, Gate, SECRET } from '../../../test/support/gate.ts'
 import { defineTool } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import type { Session } from '../../domain/session.ts'
@@ -46,7 +46,7 @@ describe('artifacts of a call', () => {
     expect(record).toMatchObject({ status: 'failed', output: { left: 5 }, error: { code: 'output_too_large', retryable: false } })
     expect(record.error?.message).toMatch(/^3 artifacts of a call are kept, and it left 5/)
     expect(record.artifacts.map(({ size_bytes }) => size_bytes)).toEqual([1, 2, 3])
-    expect(await gate.invocations.artifacts(alice, record.id)).toEqual(record.artifacts)
+    expect((await gate.invocations.artifacts(alice, record.id, FIRST_PAGE)).items).toEqual(record.artifacts)
   })
 
   it('are each as large as may be, secrets taken out', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { admin, agentOf, alice, Gate, mallory, SECRET } from '../../../test/support/gate.ts'
+import { admin, agentOf, alice, FIRST_PAGE, Gate, mallory, SECRET } from '../../../test/support/gate.ts'
 import { CloisterError } from '../../domain/errors.ts'
 import { InvocationRefused } from '../../domain/invocation.ts'
 import type { Caller } from '../../domain/principal.ts'
@@ -315,7 +315,7 @@ describe('what ran', () => {
       error: null,
     })
     expect(record.trace_id).toMatch(/^[0-9a-f]{32}$/)
-    expect(await gate.invocations.logs(alice, record.id)).toMatchObject([
+    expect((await gate.invocations.logs(alice, record.id, FIRST_PAGE)).items).toMatchObject([
       { channel: 'cloister', message: 'about to run /bin/sh one' },
       { channel: 'stdout', message: 'ran one' },
     ])
@@ -326,7 +326,7 @@ describe('what ran', () => {
       'invocation.completed',
     ])
     expect(deltas.map(({ data }) => data['text'])).toEqual(['about to run /bin/sh one\n', 'ran one\n'])
-    const [artifact] = await gate.invocations.artifacts(alice, record.id)
+    const [artifact] = (await gate.invocations.artifacts(alice, record.id, FIRST_PAGE)).items
     expect(artifact).toMatchObject({ name: 'out.txt', content_type: 'text/plain', size_bytes: 8 })
     const { open } = await gate.invocations.artifact(alice, record.id, artifact?.id ?? '')
     expect(await text(await open())).toBe('ran one\n')
@@ -338,15 +338,15 @@ describe('what ran', () => {
   it('is shown to nobody else', async () => {
     const session = await gate.session()
     const { id } = await gate.invoke(session, 'test.append')
-    const [artifact] = await gate.invocations.artifacts(admin, id)
+    const [artifact] = (await gate.invocations.artifacts(admin, id, FIRST_PAGE)).items
     for (const [caller, code] of [
       [mallory, 'not_found'],
       [agentOf('other'), 'not_found'],
       [agentOf(session.id), 'permission_denied'],
     ] as const) {
       await expect(gate.invocations.get(caller, id)).rejects.toMatchObject({ code })
-      await expect(gate.invocations.logs(caller, id)).rejects.toMatchObject({ code })
-      await expect(gate.invocations.artifacts(caller, id)).rejects.toMatchObject({ code })
+      await expect(gate.invocations.logs(caller, id, FIRST_PAGE)).rejects.toMatchObject({ code })
+      await expect(gate.invocations.artifacts(caller, id, FIRST_PAGE)).rejects.toMatchObject({ code })
       await expect(gate.invocations.artifact(caller, id, artifact?.id ?? '')).rejects.toMatchObject({ code })
       await expect(gate.invocations.cancel(caller, id)).rejects.toMatchObject({ code })
       await expect(gate.invocations.list(caller, session.id, {}, { limit: 5, cursor: null })).rejects.toMatchObject({ code })
@@ -378,7 +378,7 @@ describe('what ran', () => {
     const session = await gate.session()
     const record = await gate.invoke(session, 'test.shout')
     expect(record).toMatchObject({ status: 'failed', error: { code: 'output_too_large' } })
-    const lines = await gate.invocations.logs(alice, record.id)
+    const lines = (await gate.invocations.logs(alice, record.id, FIRST_PAGE)).items
     expect(lines.reduce((sum, { message }) => sum + message.length, 0)).toBeLessThanOrEqual(1024 * 1024)
     const { artifact, open } = await gate.invocations.artifact(alice, record.id, record.logs_ref ?? '')
     expect(artifact).toMatchObject({ name: 'log.txt' })

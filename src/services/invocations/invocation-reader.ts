@@ -69,14 +69,14 @@ export class InvocationReader {
     return { items: [...shown, ...finished.items.filter(({ id }) => !ids.has(id))], next_cursor: finished.next_cursor }
   }
 
-  async logs(caller: Caller, id: string): Promise<LogLine[]> {
+  async logs(caller: Caller, id: string, page: PageRequest): Promise<Page<LogLine>> {
     await this.get(caller, id, 'session:get')
-    return this.#deps.store.logs.list(id)
+    return this.#deps.store.logs.page(id, page)
   }
 
-  async artifacts(caller: Caller, id: string): Promise<Artifact[]> {
+  async artifacts(caller: Caller, id: string, page: PageRequest): Promise<Page<Artifact>> {
     await this.get(caller, id, 'session:get')
-    return this.#deps.store.artifacts.ofInvocation(id)
+    return this.#deps.store.artifacts.page(id, page)
   }
 
   async artifact(caller: Caller, id: string, artifactId: string) {

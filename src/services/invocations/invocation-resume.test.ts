@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
-import { agentOf, alice, Gate } from '../../../test/support/gate.ts'
+import { agentOf, alice, FIRST_PAGE, Gate } from '../../../test/support/gate.ts'
 import type { Invocation } from '../../domain/invocation.ts'
 import type { Session } from '../../domain/session.ts'
 import { SqlInvocationStore } from '../../store/invocation-store/sql/sql-invocation-store.ts'
@@ -66,7 +66,7 @@ describe('after a restart', () => {
     })
     expect(ran(after, session)).toBe('once\n')
     // Each line stands in the log once.
-    expect((await after.invocations.logs(alice, id)).map(({ message }) => message)).toEqual([
+    expect((await after.invocations.logs(alice, id, FIRST_PAGE)).items.map(({ message }) => message)).toEqual([
       'about to run /bin/sh once',
       'started',
       'finished',

@@ -140,12 +140,12 @@ export class InvocationService implements Invocations {
     return this.#reader.list(caller, sessionId, filter, page)
   }
 
-  logs(caller: Caller, id: string) {
-    return this.#reader.logs(caller, id)
+  logs(caller: Caller, id: string, page: PageRequest) {
+    return this.#reader.logs(caller, id, page)
   }
 
-  artifacts(caller: Caller, id: string) {
-    return this.#reader.artifacts(caller, id)
+  artifacts(caller: Caller, id: string, page: PageRequest) {
+    return this.#reader.artifacts(caller, id, page)
   }
 
   artifact(caller: Caller, id: string, artifactId: string) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { alice, Gate, SECRET } from '../../../test/support/gate.ts'
+import { alice, FIRST_PAGE, Gate, SECRET } from '../../../test/support/gate.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { SandboxLost } from '../../sandbox/sandbox-errors.ts'
 
@@ -27,11 +27,9 @@ describe('a step of the system', () => {
       actor: { kind: 'system' },
       output: { note: '[secret:TOKEN]' },
     })
-    expect((await gate.invocations.logs(alice, record.id)).map(({ channel, message }) => `${channel} ${message}`)).toEqual([
-      'stdout token=[secret:TOKEN]',
-      'stderr warning',
-      'stdout half a line',
-    ])
+    expect(
+      (await gate.invocations.logs(alice, record.id, FIRST_PAGE)).items.map(({ channel, message }) => `${channel} ${message}`),
+    ).toEqual(['stdout token=[secret:TOKEN]', 'stderr warning', 'stdout half a line'])
     expect(deltas.map(({ data }) => data['text']).join('')).not.toContain(SECRET)
     expect((await gate.events(session)).map(({ type }) => type)).toEqual(['invocation.started', 'invocation.completed'])
     expect((await gate.store.sessions.get(session.id))?.usage.invocations).toBe(0)

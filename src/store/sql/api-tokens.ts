@@ -1,10 +1,11 @@
 import type { Kysely, Selectable } from 'kysely'
 import { errors } from '../../domain/errors.ts'
+import { pageOfList } from '../page-of-list.ts'
 import type { ApiToken, Store } from '../store.ts'
 import type { ApiTokensTable, Database } from './database.ts'
 
 export function apiTokens(db: Kysely<Database>): Store['apiTokens'] {
-  return {
+  const repository: Store['apiTokens'] = {
     async insert({ owner, id, name, prefix, hash, session_id, created_at, expires_at, last_used_at }) {
       const inserted = await db
         .insertInto('api_tokens')
@@ -44,6 +45,9 @@ export function apiTokens(db: Kysely<Database>): Store['apiTokens'] {
       return rows.map(toApiToken)
     },
 
+    pageOf: async (owner, page) =>
+      pageOfList(await repository.listOf(owner), ({ created_at, id }) => [created_at, id], page, 'descending'),
+
     async touch(id, at) {
       await db.updateTable('api_tokens').set({ last_used_at: at }).where('id', '=', id).execute()
     },
@@ -70,6 +74,7 @@ export function apiTokens(db: Kysely<Database>): Store['apiTokens'] {
       await db.deleteFrom('api_tokens').where('tenant_id', '=', owner.tenant_id).where('actor_id', '=', owner.actor_id).execute()
     },
   }
+  return repository
 }
 
 function toApiToken(row: Selectable<ApiTokensTable>): ApiToken {

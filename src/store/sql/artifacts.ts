@@ -1,12 +1,13 @@
 import type { Kysely } from 'kysely'
 import { errors } from '../../domain/errors.ts'
+import { pageOfList } from '../page-of-list.ts'
 import type { Store } from '../store.ts'
 import type { Database } from './database.ts'
 
 const COLUMNS = ['id', 'name', 'content_type', 'size_bytes', 'sha256', 'created_at'] as const
 
 export function artifacts(db: Kysely<Database>): Store['artifacts'] {
-  return {
+  const repository: Store['artifacts'] = {
     async insert(artifact) {
       const { id, invocation_id, session_id, name, content_type, size_bytes, sha256, created_at } = artifact
       const inserted = await db
@@ -20,6 +21,8 @@ export function artifacts(db: Kysely<Database>): Store['artifacts'] {
     async ofInvocation(invocationId) {
       return db.selectFrom('artifacts').select(COLUMNS).where('invocation_id', '=', invocationId).orderBy('id').execute()
     },
+
+    page: async (invocationId, page) => pageOfList(await repository.ofInvocation(invocationId), ({ id }) => [id, ''], page),
 
     async get(invocationId, id) {
       const row = await db
@@ -65,4 +68,5 @@ export function artifacts(db: Kysely<Database>): Store['artifacts'] {
       return Number(deleted.numDeletedRows)
     },
   }
+  return repository
 }

@@ -1,11 +1,14 @@
 import type { Kysely } from 'kysely'
 import { errors } from '../../domain/errors.ts'
+import { decodeCursor } from '../cursor.ts'
+import { toPage } from '../page.ts'
 import type { Store } from '../store.ts'
 import type { Database } from './database.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Rows of one insert: six values each, far under the number of parameters that either database takes. */
 const CHUNK = 200
+const LOG_PAGE_LIMIT = 1000
 
 export function logs(db: Kysely<Database>): Store['logs'] {
   return {
@@ -42,6 +45,28 @@ export function logs(db: Kysely<Database>): Store['logs'] {
         .where('invocation_id', '=', invocationId)
         .orderBy('seq')
         .execute()
+    },
+
+    async page(invocationId, { limit, cursor }) {
+      if (!Number.isInteger(limit) || limit < 1 || limit > LOG_PAGE_LIMIT)
+        throw errors.invalidArgument(`a page holds 1 to ${LOG_PAGE_LIMIT} lines`, [
+          { path: 'limit', reason: `must be 1 to ${LOG_PAGE_LIMIT}` },
+        ])
+      const after = cursor === null ? 0 : (decodeCursor(cursor, ['number'])[0] as number)
+      const rows = await db
+        .selectFrom('invocation_logs')
+        .select(['seq', 'at', 'channel', 'message'])
+        .where('invocation_id', '=', invocationId)
+        .where('seq', '>', after)
+        .orderBy('seq')
+        .limit(limit + 1)
+        .execute()
+      return toPage(
+        rows,
+        limit,
+        ({ seq }) => [seq],
+        ({ at, channel, message }) => ({ at, channel, message }),
+      )
     },
 
     async deleteSession(sessionId) {

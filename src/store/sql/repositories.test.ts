@@ -382,6 +382,7 @@ test('artifacts are found by their invocation and by their session only', async 
   }
   await store.artifacts.insert({ ...artifact, invocation_id: 'inv_1', session_id: id })
   expect(await store.artifacts.ofInvocation('inv_1')).toEqual([artifact])
+  expect(await walk((page) => store.artifacts.page('inv_1', page), 1)).toEqual([artifact])
   expect(await store.artifacts.get('inv_1', artifact.id)).toEqual({ ...artifact, session_id: id })
   expect(await store.artifacts.get('inv_2', artifact.id)).toBeNull()
   const later = { ...artifact, id: newId('art', Date.now() + 1000), name: 'b.txt' }
@@ -423,6 +424,14 @@ test('logs keep their order over many lines and calls, and go with the session',
   await store.logs.append(record.id, [{ at: at(1), channel: 'cloister', message: 'done' }])
   const lines = await store.logs.list(record.id)
   expect(lines.map((entry) => entry.message)).toEqual([...Array.from({ length: 500 }, (_, i) => `line ${i}`), 'done'])
+  expect(await walk((page) => store.logs.page(record.id, page), 100)).toEqual(lines)
+  expect((await store.logs.page(record.id, { limit: 1000, cursor: null })).next_cursor).toBeNull()
+  for (const page of [
+    { limit: 1001, cursor: null },
+    { limit: 0, cursor: null },
+    { limit: 1, cursor: 'x' },
+  ])
+    await expect(store.logs.page(record.id, page)).rejects.toMatchObject({ code: 'invalid_argument' })
   await store.logs.deleteSession(id)
   expect(await store.logs.list(record.id)).toEqual([])
   expect(await store.logs.list(theirs.id)).toHaveLength(1)
@@ -442,6 +451,8 @@ test('users, their roles, and role bindings', async () => {
     expect.objectContaining({ tenant_id: 'other', roles: [] }),
   ])
   expect((await store.users.list()).some((entry) => 'password_hash' in entry)).toBe(false)
+  expect(await walk((page) => store.users.page(page), 1)).toEqual(await store.users.list())
+  expect(await walk((page) => store.roleBindings.page(page), 1)).toEqual(await store.roleBindings.list())
   expect(await store.roleBindings.list()).toContainEqual({ principal: 'acme/ann', role_name: 'admin', created_at: at(0) })
   const changed = { tool_roles: [], active: false, password_hash: 'g', last_login_at: at(1), tokens_valid_after: at(2) }
   expect(await store.users.update('acme', 'ann', changed)).toBe(true)
@@ -481,6 +492,7 @@ test("API tokens are found by hash, and are one owner's", async () => {
   expect(await store.apiTokens.byHash('1'.repeat(64))).toEqual({ ...token, session_id: null })
   expect(await store.apiTokens.byHash('2'.repeat(64))).toMatchObject({ id: agent.id, session_id: id })
   expect(await store.apiTokens.listOf(OWNER)).toEqual([token])
+  expect(await walk((page) => store.apiTokens.pageOf(OWNER, page), 1)).toEqual([token])
   await store.apiTokens.touch(token.id, at(3))
   expect((await store.apiTokens.byHash('1'.repeat(64)))?.last_used_at).toBe(at(3))
   expect(await store.apiTokens.delete(token.id, { ...OWNER, actor_id: 'eve' })).toBe(false)

@@ -1,9 +1,10 @@
 import type { Kysely } from 'kysely'
+import { pageOfList } from '../page-of-list.ts'
 import type { Store } from '../store.ts'
 import type { Database } from './database.ts'
 
 export function roleBindings(db: Kysely<Database>): Store['roleBindings'] {
-  return {
+  const repository: Store['roleBindings'] = {
     /** Again is no error, and keeps the time of the first. */
     async put({ principal, role_name, created_at }) {
       await db
@@ -16,6 +17,8 @@ export function roleBindings(db: Kysely<Database>): Store['roleBindings'] {
     async list() {
       return db.selectFrom('role_bindings').selectAll().orderBy('principal').orderBy('role_name').execute()
     },
+
+    page: async (page) => pageOfList(await repository.list(), ({ principal, role_name }) => [principal, role_name], page),
 
     async of(principal) {
       const rows = await db
@@ -36,4 +39,5 @@ export function roleBindings(db: Kysely<Database>): Store['roleBindings'] {
       return deleted.numDeletedRows > 0n
     },
   }
+  return repository
 }

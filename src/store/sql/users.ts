@@ -1,12 +1,13 @@
 import type { Kysely, Selectable } from 'kysely'
 import { errors } from '../../domain/errors.ts'
 import { principalKey } from '../../domain/principal.ts'
+import { pageOfList } from '../page-of-list.ts'
 import type { Store, User } from '../store.ts'
 import type { Database, UsersTable } from './database.ts'
 import { arrayFromJson, toJson } from './json-column.ts'
 
 export function users(db: Kysely<Database>): Store['users'] {
-  return {
+  const repository: Store['users'] = {
     async insert(user) {
       const { tenant_id, name, password_hash, tool_roles, active, created_at } = user
       const inserted = await db
@@ -54,6 +55,8 @@ export function users(db: Kysely<Database>): Store['users'] {
       })
     },
 
+    page: async (page) => pageOfList(await repository.list(), ({ tenant_id, name }) => [tenant_id, name], page),
+
     async update(tenantId, name, fields) {
       const { tool_roles, active, ...same } = fields
       const columns = {
@@ -98,6 +101,7 @@ export function users(db: Kysely<Database>): Store['users'] {
       return Number(row.count)
     },
   }
+  return repository
 }
 
 function toUser(row: Selectable<UsersTable>, roles: string[]): User {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app-type.ts'
 import type { AppDependencies } from '../../dependencies.ts'
-import { invocationParams } from '../../schemas/common.ts'
+import { invocationParams, logPageQuery, nextCursor, pageRequest } from '../../schemas/common.ts'
 import { responds } from '../../schemas/error.ts'
 import { logLineSchema } from '../../schemas/invocation.ts'
 
@@ -14,9 +14,14 @@ export function getInvocationLogs(app: App, { invocations }: AppDependencies): v
         tags: ['invocations'],
         summary: 'Get the log of an invocation',
         params: invocationParams,
-        response: responds({ 200: z.object({ logs: z.array(logLineSchema) }) }, 403, 404),
+        querystring: z.strictObject(logPageQuery),
+        response: responds({ 200: z.object({ logs: z.array(logLineSchema), next_cursor: nextCursor }) }, 403, 404),
       },
     },
-    async (request) => ({ logs: await invocations.logs(request.caller, request.params.invocation_id) }),
+    async (request) => {
+      const { caller, params, query } = request
+      const { items, next_cursor } = await invocations.logs(caller, params.invocation_id, pageRequest(query))
+      return { logs: items, next_cursor }
+    },
   )
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app-type.ts'
 import type { AppDependencies } from '../../dependencies.ts'
-import { invocationParams } from '../../schemas/common.ts'
+import { invocationParams, nextCursor, pageQuery, pageRequest } from '../../schemas/common.ts'
 import { responds } from '../../schemas/error.ts'
 import { artifactSchema } from '../../schemas/invocation.ts'
 
@@ -14,9 +14,14 @@ export function listInvocationArtifacts(app: App, { invocations }: AppDependenci
         tags: ['invocations'],
         summary: 'List what an invocation left behind',
         params: invocationParams,
-        response: responds({ 200: z.object({ artifacts: z.array(artifactSchema) }) }, 403, 404),
+        querystring: z.strictObject(pageQuery),
+        response: responds({ 200: z.object({ artifacts: z.array(artifactSchema), next_cursor: nextCursor }) }, 403, 404),
       },
     },
-    async (request) => ({ artifacts: await invocations.artifacts(request.caller, request.params.invocation_id) }),
+    async (request) => {
+      const { caller, params, query } = request
+      const { items, next_cursor } = await invocations.artifacts(caller, params.invocation_id, pageRequest(query))
+      return { artifacts: items, next_cursor }
+    },
   )
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app-type.ts'
 import type { AppDependencies } from '../../dependencies.ts'
+import { nextCursor, pageQuery, pageRequest } from '../../schemas/common.ts'
 import { responds } from '../../schemas/error.ts'
 import { userSchema } from '../../schemas/user.ts'
 
@@ -13,9 +14,13 @@ export function listUsers(app: App, { auth }: AppDependencies): void {
         tags: ['users'],
         summary: 'List users',
         description: 'Admins only.',
-        response: responds({ 200: z.object({ users: z.array(userSchema) }) }, 403),
+        querystring: z.strictObject(pageQuery),
+        response: responds({ 200: z.object({ users: z.array(userSchema), next_cursor: nextCursor }) }, 403),
       },
     },
-    async (request) => ({ users: await auth.listUsers(request.caller) }),
+    async (request) => {
+      const { items, next_cursor } = await auth.listUsers(request.caller, pageRequest(request.query))
+      return { users: items, next_cursor }
+    },
   )
 }
