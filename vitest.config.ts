@@ -11,6 +11,13 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      // What is enough is for scripts/coverage/check.ts to say, which knows of host as well.
+      reporter: ['json'],
+      include: ['src/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/*.conformance.ts', '**/*.sample.ts', '**/*.fixture.ts', 'src/sandbox/conformance/**'],
+    },
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'] } },
       {

@@ -12,8 +12,8 @@ const vitest = 'node_modules/vitest/vitest.mjs'
 export const TASKS = {
   demo: { commands: [['scripts/demo.ts']], system: ['run'], host: true },
   start: { commands: [['src/cli/cli.ts', 'serve']], system: ['run'], host: true },
-  test: { commands: [[vitest, 'run']], system: ['run', 'test'], host: true },
-  coverage: { commands: [[vitest, 'run', '--coverage']], system: ['run', 'test'], host: true },
+  test: { commands: [['scripts/test.ts']], system: ['run', 'test'], host: true },
+  coverage: { commands: [['scripts/test.ts', '--coverage']], system: ['run', 'test'], host: true },
   check: {
     commands: [
       ['node_modules/@biomejs/biome/bin/biome', 'check', '.'],

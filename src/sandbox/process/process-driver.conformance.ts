@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,7 @@ import { VolumeDirectory } from '../volume-directory.ts'
 import { ProcessDriver } from './process-driver.ts'
 
 const hostBundle = fileURLToPath(new URL('../../../dist/host.mjs', import.meta.url))
+const hostSource = fileURLToPath(new URL('../../host/main.ts', import.meta.url))
 const UNPRIVILEGED = 64_100
 
 async function makeFixture(
@@ -27,8 +28,18 @@ async function makeFixture(
   }
 }
 
-describeSandbox('process', () => makeFixture(null, async () => ({ hostBundle })))
-describeHost('process', () => makeFixture(null, async () => ({ hostBundle })))
+/** While coverage is counted, host runs from its sources and writes down what ran of them (scripts/coverage/host-coverage.ts). */
+const countedIn = process.env['CLOISTER_HOST_COVERAGE']
+
+async function prepareHost(home: string): Promise<{ node?: string; hostBundle: string }> {
+  if (countedIn === undefined) return { hostBundle }
+  const node = join(home, 'node')
+  await writeFile(node, `#!/bin/sh\nNODE_V8_COVERAGE='${countedIn}' exec '${process.execPath}' "$@"\n`, { mode: 0o755 })
+  return { node, hostBundle: hostSource }
+}
+
+describeSandbox('process', () => makeFixture(null, prepareHost))
+describeHost('process', () => makeFixture(null, prepareHost))
 
 // What the other drivers make of host: an unprivileged user on an execute-only Node, hence a process that is not dumpable.
 describe.skipIf(process.getuid?.() !== 0)('with a uid of its own (only root can give one)', () => {
