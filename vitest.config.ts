@@ -15,6 +15,8 @@ export default defineConfig({
       provider: 'v8',
       // What is enough is for scripts/coverage/check.ts to say, which knows of host as well.
       reporter: ['json'],
+      // By scripts/test.ts, which also says who may write there.
+      clean: false,
       include: ['src/**/*.ts'],
       exclude: ['**/*.test.ts', '**/*.conformance.ts', '**/*.sample.ts', '**/*.fixture.ts', 'src/sandbox/conformance/**'],
     },

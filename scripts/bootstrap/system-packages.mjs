@@ -2,6 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { quietly, Stop, say, tail } from './say.mjs'
 
+/** Where Debian's Java packages put what Maven finds without a network. */
+const MAVEN_PLUGINS = '/usr/share/maven-repo/org/apache/maven/plugins'
+
 /**
  * Debian packages by group, each with the file that proves it is there. Files under /usr and not programs on PATH, because
  * sandboxes see the system's /usr and not what lies in somebody's home directory.
@@ -20,6 +23,13 @@ const GROUPS = {
     'python3-pip': '/usr/lib/python3/dist-packages/pip',
     'python3-setuptools': '/usr/lib/python3/dist-packages/setuptools',
     'python3-wheel': '/usr/lib/python3/dist-packages/wheel',
+    'python3-venv': '/usr/share/doc/python3-venv',
+    'default-jdk-headless': '/usr/bin/javac',
+    maven: '/usr/bin/mvn',
+    'libsurefire-java': `${MAVEN_PLUGINS}/maven-surefire-plugin`,
+    'libmaven-resources-plugin-java': `${MAVEN_PLUGINS}/maven-resources-plugin`,
+    'libmaven-compiler-plugin-java': `${MAVEN_PLUGINS}/maven-compiler-plugin`,
+    junit4: '/usr/share/java/junit4.jar',
     cmake: '/usr/bin/cmake',
     gcc: '/usr/bin/gcc',
     'libc6-dev': '/usr/include/stdio.h',
