@@ -35,7 +35,11 @@ it('a secret leaves nowhere', async () => {
         'printf %s "$API_TOKEN" | base64 -w0; echo',
         'for ((i = 0; i < ${#API_TOKEN}; i++)); do printf %s "${API_TOKEN:$i:1}"; sleep 0.01; done; echo',
         'printf %s "$API_TOKEN" > leaked.txt; mkdir -p "dir-${API_TOKEN//\\//_}"',
-        `printf '%s' '{"name":"x","scripts":{"test":"echo $API_TOKEN; cat leaked.txt; exit 1"}}' > package.json`,
+        `printf '%s' '{"name":"x","scripts":{"test":"echo $API_TOKEN; cat leaked.txt; exit 1","build":"echo error: $API_TOKEN >&2; exit 1"}}' > package.json`,
+        // A name that holds it; files that are binary, the secret at each place that base64 can give it; a file with all forms; a build whose last words are the secret.
+        `touch ${JSON.stringify(`url-${encodeURIComponent(SECRET)}.js`)}`,
+        `printf '%s\\n' ${FORMS.map((form) => `'${form}'`).join(' ')} > forms.txt; head -c 70000 /dev/zero | tr '\\0' x > split.txt; printf '%s' "$API_TOKEN" >> split.txt`,
+        'for n in 0 1 2; do { head -c $((n + 3)) /dev/zero; printf %s "$API_TOKEN"; head -c 4 /dev/zero; } > "binary$n"; done',
         'git init -q . && git remote add origin "https://user:${API_TOKEN}@example.org/x.git"; git add . ; echo more >> leaked.txt',
       ].join('\n'),
     },
@@ -50,6 +54,32 @@ it('a secret leaves nowhere', async () => {
   await invoke('fs.read', { path: 'no-such-file' })
   await invoke('fs.list', { recursive: true })
   await invoke('fs.search', { pattern: 'v', path: '.' })
+  const listed = await invoke('fs.glob', { pattern: '**' })
+  expect(listed.text).toContain('url-[secret:API_TOKEN].js')
+  await invoke('repo.tree', {})
+  await invoke('fs.read', { path: 'split.txt', max_bytes: 80_000 })
+  await invoke('repo.find_references', { symbol: 'vErY' })
+  await invoke('security.scan_secrets', {})
+  const built = await invoke('repo.build', {})
+  expect(built.body.invocation.error.message).toContain('[secret:API_TOKEN]')
+  for (const path of ['forms.txt', 'split.txt', 'leaked.txt', '.git/config']) {
+    const { invocation } = (await invoke('artifact.upload', { path })).body
+    expect([path, invocation.status]).toEqual([path, 'succeeded'])
+    await invoke('artifact.download', { artifact_id: invocation.artifacts[0].id, encoding: 'utf8' })
+    await invoke('artifact.download', { artifact_id: invocation.artifacts[0].id })
+  }
+  for (const path of ['binary0', 'binary1', 'binary2']) {
+    const { output } = (await invoke('fs.read', { path })).body.invocation
+    expect(output.encoding).toBe('base64')
+    expect(Buffer.from(output.content, 'base64').toString('latin1')).not.toContain(SECRET)
+    const download = (await invoke('artifact.download', { path })).body.invocation.output
+    expect(Buffer.from(download.content_base64, 'base64').toString('latin1')).not.toContain(SECRET)
+    expect((await ask('GET', `/v1/sessions/${id}/files?path=${path}`)).text).not.toContain(SECRET)
+  }
+  for (const tool of ['git.fetch', 'git.push', 'git.pull']) await invoke(tool, {}, { approved: true })
+  await invoke('git.commit', { message: 'x', all: true }, { approved: true })
+  await invoke('git.show', {})
+  await invoke('git.log', {})
   await invoke('git.diff', {})
   await invoke('git.status', {})
   await invoke('fs.read', { path: '.git/config' })
