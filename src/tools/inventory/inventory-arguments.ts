@@ -9,4 +9,5 @@ export function mostDependencies() {
   return z.int().min(1).max(5000).default(500).describe('At most this many dependencies are looked at.')
 }
 
-export const LOCKFILES = 'package-lock.json, requirements*.txt, go.mod (and go.sum), Cargo.lock and pom.xml'
+export const LOCKFILES =
+  'package-lock.json, pnpm-lock.yaml or yarn.lock, poetry.lock, uv.lock, requirements*.txt, go.mod (and go.sum), Cargo.lock, pom.xml'

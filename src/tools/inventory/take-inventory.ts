@@ -10,7 +10,10 @@ import { parseJsonMap } from './json-object.ts'
 import { parsePom } from './maven-pom.ts'
 import { type NpmPackage, parseNpmLock, parsePackageJson } from './npm-lock.ts'
 import { normalized, parseMetadata, parseRequirements } from './pip-requirements.ts'
+import { parsePnpmLock } from './pnpm-lock.ts'
+import { parsePythonLock } from './python-lock.ts'
 import { readText, readTextIfAllowed } from './read-text.ts'
+import { parseYarnLock } from './yarn-lock.ts'
 
 /** Bytes of a lockfile, and of one package's own manifest. */
 const LOCKFILE_BYTES = 16 * 1024 * 1024
@@ -43,7 +46,7 @@ interface Gathering {
 }
 
 /**
- * What a project depends on, by its lockfiles (package-lock.json, requirements.txt, go.mod, Cargo.lock, pom.xml) in one directory.
+ * What a project depends on, by its lockfiles (of npm, pnpm, Yarn, pip, Poetry, uv, Go, Cargo and Maven) in one directory.
  * It only reads: no package manager runs, and nothing is asked on a network. What the files say is not trusted: sizes and counts
  * are limited, and other files that they name are read only where the session may read.
  *
@@ -77,18 +80,27 @@ async function source(gathering: Gathering, name: string): Promise<string | null
   return text
 }
 
+/** The first that is there: what npm, pnpm and Yarn would install by is what they wrote last, and one has one of them. */
+const NPM_LOCKFILES = new Map([
+  ['npm-shrinkwrap.json', parseNpmLock],
+  ['package-lock.json', parseNpmLock],
+  ['pnpm-lock.yaml', parsePnpmLock],
+  ['yarn.lock', parseYarnLock],
+])
+
 async function gatherNpm(gathering: Gathering): Promise<void> {
-  const lockfile = ['npm-shrinkwrap.json', 'package-lock.json'].find((name) => gathering.names.has(name))
+  const lockfile = [...NPM_LOCKFILES.keys()].find((name) => gathering.names.has(name))
   const name = lockfile ?? 'package.json'
   const text = await source(gathering, name)
   if (text === null) return
-  const packages = lockfile === undefined ? parsePackageJson(text, gathering.most) : parseNpmLock(text, gathering.most)
+  const parse = NPM_LOCKFILES.get(name) ?? parsePackageJson
+  const packages = parse(text, gathering.most)
   if (!packages) throw new ToolError('execution_failed', `${name} cannot be read as one`)
   if (lockfile === undefined) gathering.notes.push('package.json without a lockfile: only what it names itself, without versions')
   gathering.found.push(...(await withLicenses(packages, gathering)))
 }
 
-/** Lockfiles of npm 7 and later mostly have the licence; else the installed package has it. */
+/** Lockfiles of npm 7 and later mostly have the licence; else the installed package has it, if it is of that version. */
 async function withLicenses(packages: NpmPackage[], gathering: Gathering): Promise<Dependency[]> {
   const complete: Dependency[] = []
   let read = 0
@@ -98,7 +110,9 @@ async function withLicenses(packages: NpmPackage[], gathering: Gathering): Promi
       const path = posix.join(gathering.directory, directory, 'package.json')
       const text = await readTextIfAllowed(gathering.sandbox, path, MANIFEST_BYTES)
       const manifest = text === null ? null : parseJsonMap(text)
-      return { ...each, license: licenseText(manifest?.get('license') ?? manifest?.get('licenses')) }
+      const installed = manifest?.get('version')
+      const other = each.version !== null && typeof installed === 'string' && installed !== each.version
+      return { ...each, license: other ? null : licenseText(manifest?.get('license') ?? manifest?.get('licenses')) }
     })
     complete.push(...(await Promise.all(batch)))
   }
@@ -106,6 +120,10 @@ async function withLicenses(packages: NpmPackage[], gathering: Gathering): Promi
 }
 
 async function gatherPython(gathering: Gathering): Promise<void> {
+  for (const name of ['poetry.lock', 'uv.lock']) {
+    const text = await source(gathering, name)
+    if (text !== null) gathering.found.push(...(await withInstalled(parsePythonLock(text, gathering.most), gathering)))
+  }
   const first = [...gathering.names].filter((name) => /^requirements[\w.-]{0,60}\.txt$/.test(name)).sort()
   if (first.length === 0) return
   const pending = first.map((name) => posix.join(gathering.directory, name))

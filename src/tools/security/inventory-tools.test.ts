@@ -46,6 +46,32 @@ describe('security.scan_dependencies', () => {
     expect([exit_code, output['output']]).toEqual([0, 'npm a 1.0.0 MIT\nnpm b 2.0.0 ISC\nnpm c 3.0.0 (licence not known)\n'])
   })
 
+  it.each([
+    [
+      'pnpm-lock.yaml',
+      "lockfileVersion: '9.0'\n\npackages:\n\n  '@s/b@2.0.0':\n    resolution: {}\n",
+      'node_modules/.pnpm/@s+b@2.0.0/node_modules/@s/b/package.json',
+    ],
+    ['yarn.lock', '# yarn lockfile v1\n\n"@s/b@^2.0.0":\n  version "2.0.0"\n', 'node_modules/@s/b/package.json'],
+  ])('reads %s, with the licence of what is installed in that version', async (name, lockfile, manifest) => {
+    await workspace.plant({ [name]: lockfile, [manifest]: '{"version":"2.0.0","license":"ISC"}' })
+    const b = { name: '@s/b', version: '2.0.0', ecosystem: 'npm' }
+    const dependencies = async () => (await workspace.call(scan, {})).output['dependencies']
+    expect(await dependencies()).toEqual([{ ...b, license: 'ISC' }])
+    await workspace.plant({ [manifest]: '{"version":"1.9.9","license":"GPL-3.0"}' })
+    expect(await dependencies()).toEqual([{ ...b, license: null }])
+    await workspace.plant({ [name]: 'none: at all\n' })
+    expect(await workspace.failure(scan, {})).toMatchObject({ code: 'execution_failed' })
+  })
+
+  it('reads poetry.lock', async () => {
+    await workspace.plant({ 'pyproject.toml': '', 'poetry.lock': '[[package]]\nname = "attrs"\nversion = "23.1.0"\n' })
+    expect((await workspace.call(scan, {})).output).toMatchObject({
+      project_type: 'python',
+      dependencies: [{ name: 'attrs', version: '23.1.0', ecosystem: 'pypi', license: null }],
+    })
+  })
+
   it('reads requirements that name others, and what is installed', async () => {
     await workspace.plant({
       'requirements.txt': 'Flask==2.0.1\nloose>=1\n-r deep/more.txt\n-r requirements.txt\n',
