@@ -34,17 +34,17 @@ const GROUPS = {
     gcc: '/usr/bin/gcc',
     'libc6-dev': '/usr/include/stdio.h',
     make: '/usr/bin/make',
-    tmux: '/usr/bin/tmux',
     'redis-server': '/usr/bin/redis-server',
     curl: '/usr/bin/curl',
     procps: '/usr/bin/ps',
     'util-linux': '/usr/bin/setpriv',
   },
+  terminal: { tmux: '/usr/bin/tmux' },
 }
 
 /**
  * Installs the missing system packages of some groups, as root or with passwordless sudo.
- * @param {('run' | 'test')[]} groups
+ * @param {('run' | 'test' | 'terminal')[]} groups
  * @param {Record<string, Record<string, string>>} catalogue package names and the files that prove them, by group
  * @throws {Stop} with the exact command, when it may not or cannot install them
  */

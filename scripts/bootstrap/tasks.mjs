@@ -7,13 +7,14 @@ const vitest = 'node_modules/vitest/vitest.mjs'
 /**
  * What `npm run ...` can ask for. `commands` run one after the other until one fails; the last gets the arguments.
  * `system`: groups of system packages. `host`: needs the bundle that runs inside sandboxes.
- * @type {Record<string, {commands: string[][], system: ('run' | 'test')[], host: boolean}>}
+ * @type {Record<string, {commands: string[][], system: ('run' | 'test' | 'terminal')[], host: boolean}>}
  */
 export const TASKS = {
   demo: { commands: [['scripts/demo.ts']], system: ['run'], host: true },
   start: { commands: [['src/cli/cli.ts', 'serve']], system: ['run'], host: true },
-  test: { commands: [['scripts/test.ts']], system: ['run', 'test'], host: true },
-  coverage: { commands: [['scripts/test.ts', '--coverage']], system: ['run', 'test'], host: true },
+  'docs:chat': { commands: [['scripts/docs-chat.ts']], system: ['run', 'terminal'], host: true },
+  test: { commands: [['scripts/test.ts']], system: ['run', 'test', 'terminal'], host: true },
+  coverage: { commands: [['scripts/test.ts', '--coverage']], system: ['run', 'test', 'terminal'], host: true },
   check: {
     commands: [
       ['node_modules/@biomejs/biome/bin/biome', 'check', '.'],
@@ -21,7 +22,7 @@ export const TASKS = {
       ['scripts/check-generated.ts'],
       [vitest, 'run', '--project', 'unit'],
     ],
-    system: ['run', 'test'],
+    system: ['run', 'test', 'terminal'],
     host: true,
   },
 }

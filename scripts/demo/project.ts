@@ -1,12 +1,22 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const LEDGER = fileURLToPath(new URL('../../examples/ledger', import.meta.url))
 
-/** Copies examples/ledger to a new directory and makes a git repository of it, with one commit. */
-export function makeRepository(directory: string): void {
+/**
+ * Copies examples/ledger to a new directory and makes a git repository of it, with one commit.
+ * @param change made before the commit
+ */
+export function makeRepository(directory: string, change?: { path: string; before: string; after: string }): void {
   cpSync(LEDGER, directory, { recursive: true })
+  if (change) {
+    const file = join(directory, change.path)
+    const text = readFileSync(file, 'utf8')
+    if (!text.includes(change.before)) throw new Error(`${change.path} does not hold what is to be changed`)
+    writeFileSync(file, text.replace(change.before, change.after))
+  }
   // Nothing of this machine's git configuration: a hook or a signing key of somebody has no place here.
   const env = { PATH: process.env['PATH'], GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
   const git = (...args: string[]) => execFileSync('git', args, { cwd: directory, env, stdio: 'pipe' })

@@ -1,4 +1,5 @@
 import type { Invocation } from '../client/cloister-client.ts'
+import { wrap } from './markdown/wrap.ts'
 import type { Output, Part } from './output.ts'
 import { argsLine, cut, duration } from './render.ts'
 import { plainLine } from './terminal-text.ts'
@@ -8,6 +9,8 @@ import type { BegunCall } from './turn-view.ts'
 /** Lines of a call's output that are shown: the first ones as they come, the last ones when it ended. */
 const FIRST_LINES = 3
 const LAST_LINES = 2
+/** Columns that the duration of a call takes at most, with the spaces around it: lines are cut alike however long calls took. */
+const DURATION_WIDTH = 12
 /** Columns of a line where there is no terminal. */
 const UNSEEN_WIDTH = 200
 /** Characters of a line that has not ended yet. */
@@ -69,9 +72,9 @@ export class CallDisplay {
     if (running && running.rest !== '') this.#line(running, running.rest)
     if (running?.opened) {
       this.#end(running)
-      this.#print(this.#summary(invocation))
+      this.#summary(invocation)
     } else {
-      this.#print(this.#summary(invocation))
+      this.#summary(invocation)
       if (running && running.lines > 0) this.#excerpt(running.last, running.lines - running.last.length, invocation.id)
       else this.#excerpt(textLines(invocation.output), 0, invocation.id)
     }
@@ -135,21 +138,26 @@ export class CallDisplay {
     this.#print([[`    │ … ${count} more ${count === 1 ? 'line' : 'lines'}: ${this.#names.how(id)}`, 'dim']])
   }
 
-  #summary(invocation: Invocation): Part[] {
+  #summary(invocation: Invocation): void {
     const { tool_name, status, duration_ms, error } = invocation
     const label = this.#names.label(invocation.id)
     const took = `${duration_ms === null ? '' : `  ${duration(duration_ms)}`}${label && `  ${label}`}`
-    const room = (this.#out.width ?? UNSEEN_WIDTH) - textWidth(`    ${tool_name}${took}`)
-    const args = cutToWidth(plainLine(` ${argsLine(invocation.args)}`), Math.max(20, room))
-    const line = (mark: Part, rest: Part[] = []): Part[] => [mark, [tool_name, 'bold'], [args], [took, 'dim'], ...rest]
-    if (status === 'succeeded') return line(['  ✓ ', 'green'])
-    if (status === 'failed' || status === 'denied')
-      return line(['  ✗ ', 'red'], [[`  ${error ? `${error.code}: ${cut(error.message, 200)}` : status}`, 'red']])
-    return line(['  … ', 'yellow'], [[`  ${status.replaceAll('_', ' ')}`]])
+    const width = this.#out.width ?? UNSEEN_WIDTH
+    const room = width - textWidth(`    ${tool_name}${label}`) - DURATION_WIDTH
+    const given = argsLine(invocation.args)
+    const args = given && ` ${cutToWidth(plainLine(given), Math.max(20, room - 1))}`
+    const line = (mark: Part, end: Part[]) => this.#print([mark, [tool_name, 'bold'], [args], [took, 'dim'], ...end])
+    if (status === 'succeeded') line(['  ✓ ', 'green'], [])
+    else if (status === 'failed' || status === 'denied') {
+      const problem = error ? `${error.code}: ${cut(error.message, 200)}` : status
+      const beside = textWidth(args) + textWidth(problem) + 2 <= room || this.#out.width === undefined
+      line(['  ✗ ', 'red'], beside ? [[`  ${problem}`, 'red']] : [])
+      if (!beside) for (const parts of wrap([[problem, 'red']], width - 4)) this.#print([['    '], ...parts])
+    } else line(['  … ', 'yellow'], [[`  ${status.replaceAll('_', ' ')}`]])
   }
 
   #what({ tool_name, args }: BegunCall): string {
-    return `${tool_name} ${argsLine(args)}`
+    return `${tool_name} ${argsLine(args)}`.trimEnd()
   }
 
   #print(parts: readonly Part[]): void {

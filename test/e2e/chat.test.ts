@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { TmuxTerminal } from '../../scripts/docs-chat/tmux-terminal.ts'
 import { ServerProcess } from '../support/server-process.ts'
-import { TmuxTerminal } from '../support/tmux-terminal.ts'
 
 /** `cloister session chat` as a person has it: in a terminal, against a whole server. */
 
@@ -128,7 +128,7 @@ describe('what is shown', () => {
     const screen = await terminal.shows(/tokens in[\s\S]*you>/)
     expect(screen).toContain('Title\n\nSome bold text and code.\n\n  • one\n  • two\n\n    ls -l\n\na  b\n─  ─\n1  2\n')
     expect(screen).toMatch(/ {2}\d+\.\d s · 0 tokens in, 0 out\n/)
-    expect(terminal.screen(true)).toContain('Some \u001b[1mbold\u001b')
+    expect(terminal.screen({ escapes: true })).toContain('Some \u001b[1mbold\u001b')
   })
 
   it('of what a call writes the first and the last lines, and all of it when asked', async () => {

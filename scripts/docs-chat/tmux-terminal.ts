@@ -50,9 +50,9 @@ export class TmuxTerminal {
     this.#tmux(['paste-buffer', '-p', '-r'])
   }
 
-  /** All that was printed, lines that left the screen included. @param escapes with colours, as escape sequences */
-  screen(escapes = false): string {
-    return this.#tmux(['capture-pane', '-p', '-J', '-S', '-', ...(escapes ? ['-e'] : [])]).replace(/[ \n]+$/, '\n')
+  /** All that was printed, lines that left the screen included: those that were too long whole again, or as they stand there with colours. */
+  screen({ escapes = false } = {}): string {
+    return this.#tmux(['capture-pane', '-p', '-S', '-', escapes ? '-e' : '-J']).replace(/[ \n]+$/, '\n')
   }
 
   /** Waits until the screen shows it. @throws with the screen, after `timeoutMs` */
