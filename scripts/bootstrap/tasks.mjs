@@ -12,7 +12,6 @@ const vitest = 'node_modules/vitest/vitest.mjs'
 export const TASKS = {
   demo: { commands: [['scripts/demo.ts']], system: ['run'], host: true },
   start: { commands: [['src/cli/cli.ts', 'serve']], system: ['run'], host: true },
-  'docs:chat': { commands: [['scripts/docs-chat.ts']], system: ['run', 'terminal'], host: true },
   test: { commands: [['scripts/test.ts']], system: ['run', 'test', 'terminal'], host: true },
   coverage: { commands: [['scripts/test.ts', '--coverage']], system: ['run', 'test', 'terminal'], host: true },
   check: {
@@ -25,6 +24,7 @@ export const TASKS = {
     system: ['run', 'test', 'terminal'],
     host: true,
   },
+  'docs:chat': { commands: [['scripts/docs-chat.ts']], system: ['run', 'terminal'], host: true },
 }
 
 /** Runs the task in this terminal and takes its exit code. */
