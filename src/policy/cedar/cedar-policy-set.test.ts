@@ -262,6 +262,30 @@ describe('a set that cannot be used is refused with file, line and reason', () =
       1,
       /path/,
     ],
+    [
+      'a risk that no tool has',
+      `${EVERYTHING}@id("x") forbid (principal, action, resource) when { context.tool.risk == "hihg" };`,
+      2,
+      /^context\.tool\.risk is never "hihg": it is of "low"/,
+    ],
+    [
+      'one in a set, deep inside',
+      'permit (principal, action, resource) unless { !(true && ["none", "reversable"].contains(context.tool.side_effects)) || false };',
+      1,
+      /side_effects is never "reversable"/,
+    ],
+    [
+      'a caller of no kind',
+      'permit (principal, action, resource) when { if "agents" != context.caller.kind then true else context.network == "none" };',
+      1,
+      /kind is never "agents"/,
+    ],
+    [
+      'a role in a list',
+      'permit (principal, action, resource) when { principal.roles.containsAny(["devops", "admin"]) };',
+      1,
+      /roles is never "admin"/,
+    ],
     ['another type', 'permit (principal, action, resource) when { context.tool.risk == 3 };', 1, /type/],
     [
       'one that can never match',

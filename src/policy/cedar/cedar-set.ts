@@ -3,6 +3,7 @@ import { canonicalJson, sha256 } from '../../domain/canonical-json.ts'
 import type { PolicyVerdict } from '../policy-verdict.ts'
 import { type PolicyNotes, readAnnotations } from './annotations.ts'
 import type { CedarRequest } from './cedar-request.ts'
+import { impossibleWords } from './known-words.ts'
 import { type Mentioned, mention } from './mentioned.ts'
 import { type PolicyFile, type PolicyProblem, PolicySetError } from './policy-files.ts'
 import { PreparsedSet } from './preparsed-set.ts'
@@ -41,6 +42,7 @@ export class CedarSet {
     this.#policies = new Map(policies.map((policy) => [policy.id, policy]))
     refuseTwins(policies)
     validate(policies, schema)
+    refuseImpossible(policies)
     this.mentioned = { names: new Set(), everything: false }
     this.json = Object.fromEntries(policies.map(({ id, text }) => [id, parsed(text)]))
     for (const { conditions } of Object.values(this.json)) mention(this.mentioned, conditions)
@@ -152,6 +154,14 @@ function refuseTwins(policies: readonly Policy[]): void {
       throw new PolicySetError([{ file, line, reason: `the id ${JSON.stringify(id)} is taken by ${twin.file}:${twin.line}` }])
     seen.set(id, policy)
   }
+}
+
+/** What Cedar lets pass, because to it a word is a text. */
+function refuseImpossible(policies: readonly Policy[]): void {
+  const problems = policies.flatMap(({ file, line, text }) =>
+    impossibleWords(parsed(text).conditions).map((reason) => ({ file, line, reason })),
+  )
+  if (problems.length > 0) throw new PolicySetError(problems.slice(0, TOLD))
 }
 
 /** Warnings are refusals too: a policy that can never match, or that looks like another one, is not what somebody meant. */
