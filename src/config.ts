@@ -114,11 +114,18 @@ export const VARIABLES = {
     .string()
     .optional()
     .describe(
-      'Model of sessions that name none, `provider/id`. Default: an Anthropic model when ANTHROPIC_API_KEY is set, else `scripted/default`.',
+      'Model of sessions that name none, `provider/id`. Default: a model of the first provider that has a key (ANTHROPIC_API_KEY, OPENAI_API_KEY), else `scripted/default`.',
     ),
   CLOISTER_SCRIPTS: absolutePath.optional().describe('Folder of scripts for the `scripted` provider.'),
   ANTHROPIC_API_KEY: z.string().min(1).optional().describe('Key of the Anthropic API.'),
   ANTHROPIC_BASE_URL: z.url().optional().describe('Another endpoint that speaks the Anthropic API.'),
+  OPENAI_API_KEY: z.string().min(1).optional().describe('Key of the OpenAI API.'),
+  OPENAI_BASE_URL: z.url().optional().describe('Another endpoint that speaks the OpenAI Responses API.'),
+  CLOISTER_COMPAT_BASE_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('A server that speaks OpenAI Chat Completions, up to before `/chat/completions`: its models are `compat/<id>`.'),
+  CLOISTER_COMPAT_API_KEY: z.string().min(1).optional().describe('Its key. Absent: it asks for none.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/ })
     .optional()
@@ -213,6 +220,8 @@ const SECRET_VARIABLES = new Set([
   'CLOISTER_JWT_SECRET',
   'WORKSPACE_AUTH_SHARED_TOKEN',
   'ANTHROPIC_API_KEY',
+  'OPENAI_API_KEY',
+  'CLOISTER_COMPAT_API_KEY',
   'VALKEY_PASSWORD',
 ])
 

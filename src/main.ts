@@ -114,6 +114,10 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     anthropic: config.ANTHROPIC_API_KEY
       ? { api_key: config.ANTHROPIC_API_KEY, base_url: config.ANTHROPIC_BASE_URL ?? null }
       : null,
+    openai: config.OPENAI_API_KEY ? { api_key: config.OPENAI_API_KEY, base_url: config.OPENAI_BASE_URL ?? null } : null,
+    compat: config.CLOISTER_COMPAT_BASE_URL
+      ? { api_key: config.CLOISTER_COMPAT_API_KEY ?? null, base_url: config.CLOISTER_COMPAT_BASE_URL }
+      : null,
     scripts_folder: config.CLOISTER_SCRIPTS ?? null,
     settings: config.CLOISTER_CONFIG.models,
   })

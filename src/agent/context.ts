@@ -125,6 +125,12 @@ export interface Conversation {
   nudge?: string
 }
 
+/**
+ * Anthropic's cache ends here: tools and system prompt are read from it even when the conversation after them was compacted. Where the
+ * conversation itself is cached is for its provider to say (providers/anthropic.ts). Other providers ignore it.
+ */
+const CACHED = { anthropic: { cacheControl: { type: 'ephemeral' } } }
+
 /** The whole prompt. Pure: the same conversation gives the same prompt, so that providers can cache its beginning. */
 export function buildPrompt(conversation: Conversation, names: ToolNames): Prompt {
   const { turn_id, compaction, model } = conversation
@@ -137,7 +143,7 @@ export function buildPrompt(conversation: Conversation, names: ToolNames): Promp
     .filter((turn) => !coversTurn(conversation, through, turn.turn_id))
     .map((turn) => ({ ...turn, steps: shown(turn.turn_id, turn.steps) }))
   return [
-    { role: 'system', content: conversation.system },
+    { role: 'system', content: conversation.system, providerOptions: CACHED },
     ...(compaction.summary
       ? [userMessage(`[Cloister: what came before is long. This is your own summary of it.]\n\n${compaction.summary.text}`)]
       : []),

@@ -125,6 +125,12 @@ class Answer {
         if (part.providerMetadata) block.metadata = part.providerMetadata
         break
       }
+      case 'reasoning-end': {
+        // What has to be handed back (a signature, encrypted thinking) may come only now.
+        const block = this.#reasoning.get(part.id)
+        if (block && part.providerMetadata) block.metadata = part.providerMetadata
+        break
+      }
       case 'tool-input-delta':
         this.#grow(part.delta.length)
         break

@@ -81,6 +81,8 @@ export function modelFailure(error: unknown, answering: boolean, now: Date): Mod
     if (statusCode !== undefined) return byStatus(statusCode, text, null, error)
     return new ModelFailure('provider_error', text, { retryable: isRetryable ?? true, cause: error })
   }
+  if (InvalidResponseDataError.isInstance(error) && /without a finish reason/.test(error.message))
+    return new ModelFailure('cut_stream', "the model's answer ended before it was complete", { retryable: true, cause: error })
   if (AISDKError.isInstance(error) && !UNREADABLE.some((kind) => kind.isInstance(error)))
     return new ModelFailure('rejected', error.message, { retryable: false, cause: error })
   return unusable(error, answering)

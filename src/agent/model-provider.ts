@@ -1,13 +1,18 @@
 import { errors } from '../domain/errors.ts'
 import type { Price, ProviderModel, ResolvedModel } from './language-model.ts'
 import { anthropicModel } from './providers/anthropic.ts'
+import { compatModel } from './providers/compat.ts'
+import { openaiModel } from './providers/openai.ts'
 import { scriptedModel } from './providers/scripted/scripted-model.ts'
 
 /** What the composition root knows about models. */
 export interface ModelConfig {
-  /** Model of sessions that name none, `provider/id`; null: Anthropic's when there is a key, else the shipped script. */
+  /** Model of sessions that name none, `provider/id`; null: of the first provider that has a key, else the shipped script. */
   default_model: string | null
   anthropic: { api_key: string; base_url: string | null } | null
+  openai: { api_key: string; base_url: string | null } | null
+  /** Any server that speaks OpenAI's Chat Completions. */
+  compat: { api_key: string | null; base_url: string } | null
   /** Folder of `<name>.json` for `scripted/<name>`, besides what is shipped; null: none. */
   scripts_folder: string | null
   /** What the administrator says of models, by `provider/id`. */
@@ -21,9 +26,15 @@ export interface ModelSettings {
 }
 
 /** Of a model of which nothing is said. */
-const CONTEXT_WINDOW = { anthropic: 200_000, scripted: Number.POSITIVE_INFINITY } satisfies Record<string, number>
+const CONTEXT_WINDOW = {
+  anthropic: 200_000,
+  openai: 400_000,
+  compat: 128_000,
+  scripted: Number.POSITIVE_INFINITY,
+} satisfies Record<string, number>
 
 export const DEFAULT_ANTHROPIC_MODEL = 'anthropic/claude-sonnet-5-5'
+export const DEFAULT_OPENAI_MODEL = 'openai/gpt-5.5'
 export const DEFAULT_SCRIPT = 'scripted/default'
 
 export interface Models {
@@ -33,7 +44,7 @@ export interface Models {
   resolve(name: string | null): ResolvedModel
 }
 
-/** Models by name: `anthropic/<id>`, `scripted/<name>`. */
+/** Models by name: `anthropic/<id>`, `openai/<id>`, `compat/<id>`, `scripted/<name>`. */
 export class ModelProviders implements Models {
   readonly #config: ModelConfig
 
@@ -42,7 +53,8 @@ export class ModelProviders implements Models {
   }
 
   get default_name(): string {
-    return this.#config.default_model ?? (this.#config.anthropic ? DEFAULT_ANTHROPIC_MODEL : DEFAULT_SCRIPT)
+    const { default_model, anthropic, openai } = this.#config
+    return default_model ?? (anthropic ? DEFAULT_ANTHROPIC_MODEL : openai ? DEFAULT_OPENAI_MODEL : DEFAULT_SCRIPT)
   }
 
   resolve(name: string | null): ResolvedModel {
@@ -63,24 +75,28 @@ export function resolveModel(name: string, config: ModelConfig): ResolvedModel {
   }
 }
 
+const ACCEPTED = 'anthropic/<model id>, openai/<model id>, compat/<model id> or scripted/<script>'
+
 function providerModel(name: string, config: ModelConfig): ProviderModel {
-  const [, provider, id] = /^([a-z][a-z0-9_-]*)\/([A-Za-z0-9][A-Za-z0-9._:@-]{0,127})$/.exec(name) ?? []
-  if (!provider || !id)
-    throw errors.invalidArgument(
-      `${JSON.stringify(name.slice(0, 200))} names no model: write anthropic/<model id> or scripted/<script>`,
-    )
+  const [, provider, id] = /^([a-z][a-z0-9_-]*)\/([A-Za-z0-9][A-Za-z0-9._:@/-]{0,127})$/.exec(name) ?? []
+  // Names with a slash are a compatible server's own: everywhere else one would be a path.
+  if (!provider || !id || (provider !== 'compat' && id.includes('/')))
+    throw errors.invalidArgument(`${JSON.stringify(name.slice(0, 200))} names no model: write ${ACCEPTED}`)
+  const needs = (variable: string) =>
+    errors.invalidArgument(`${name} needs ${variable} in the server's environment; without it there is scripted/<script>`)
   switch (provider) {
     case 'anthropic':
-      if (!config.anthropic)
-        throw errors.invalidArgument(
-          `${name} needs ANTHROPIC_API_KEY in the server's environment; without it there is scripted/<script>`,
-        )
+      if (!config.anthropic) throw needs('ANTHROPIC_API_KEY')
       return anthropicModel(id, config.anthropic)
+    case 'openai':
+      if (!config.openai) throw needs('OPENAI_API_KEY')
+      return openaiModel(id, config.openai)
+    case 'compat':
+      if (!config.compat) throw needs('CLOISTER_COMPAT_BASE_URL')
+      return compatModel(id, config.compat)
     case 'scripted':
       return scriptedModel(id, config.scripts_folder)
     default:
-      throw errors.invalidArgument(
-        `there is no provider ${JSON.stringify(provider)}: write anthropic/<model id> or scripted/<script>`,
-      )
+      throw errors.invalidArgument(`there is no provider ${JSON.stringify(provider)}: write ${ACCEPTED}`)
   }
 }

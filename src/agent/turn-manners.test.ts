@@ -17,6 +17,8 @@ const model = (id: string, settings = {}) =>
   resolveModel(`anthropic/${id}`, {
     default_model: null,
     anthropic: { api_key: 'k', base_url: server.url },
+    openai: null,
+    compat: null,
     scripts_folder: null,
     settings: { [`anthropic/${id}`]: settings },
   })

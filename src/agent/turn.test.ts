@@ -62,6 +62,16 @@ describe('a turn against the Messages API', () => {
     })
   })
 
+  it('marks what is to be cached: tools and system prompt, and the conversation up to its end', async () => {
+    server.answer(message([toolUse('toolu_1', 'fs_read', { path: 'a' })]), message([text('ok')]))
+    const { task } = setUp()
+    await runTurn(task)
+    for (const { body } of server.requests) {
+      expect(body.cache_control).toEqual({ type: 'ephemeral' })
+      expect(body.system?.at(-1)?.cache_control).toEqual({ type: 'ephemeral' })
+    }
+  })
+
   it('sends tools with their schemas under names that the provider accepts, and the rules with the instructions', async () => {
     server.answer(message([text('ok')]))
     const { task } = setUp()
@@ -345,7 +355,14 @@ describe('a turn against the Messages API', () => {
     server.answer(message([text('ok')]))
     const anthropic = { api_key: 'k', base_url: `${server.url}${end}` }
     const { task } = setUp({
-      model: resolveModel('anthropic/claude-x', { default_model: null, anthropic, scripts_folder: null, settings: {} }),
+      model: resolveModel('anthropic/claude-x', {
+        default_model: null,
+        anthropic,
+        openai: null,
+        compat: null,
+        scripts_folder: null,
+        settings: {},
+      }),
     })
     expect(await runTurn(task)).toMatchObject({ status: 'completed' })
   })

@@ -1,5 +1,6 @@
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { ModelWireServer, type Received, type SseEvent, type WireAnswer } from './model-wire-server.ts'
+
+export type { WireAnswer }
 
 /**
  * A local server that speaks the streaming wire format of Anthropic's Messages API (docs.anthropic.com, "Streaming Messages"), good
@@ -8,17 +9,17 @@ import type { AddressInfo } from 'node:net'
  * `unexpected`.
  */
 
-export interface WireRequest {
-  headers: IncomingHttpHeaders
-  body: {
-    model: string
-    max_tokens: number
-    stream?: boolean
-    system?: { type: string; text: string; cache_control?: unknown }[]
-    messages: { role: 'user' | 'assistant'; content: WireContent[] }[]
-    tools?: { name: string; description: string; input_schema: Record<string, unknown> }[]
-    tool_choice?: unknown
-  }
+export type WireRequest = Received<AnthropicBody>
+
+interface AnthropicBody {
+  model: string
+  max_tokens: number
+  stream?: boolean
+  system?: { type: string; text: string; cache_control?: unknown }[]
+  messages: { role: 'user' | 'assistant'; content: WireContent[] }[]
+  tools?: { name: string; description: string; input_schema: Record<string, unknown> }[]
+  tool_choice?: unknown
+  cache_control?: unknown
 }
 
 /** As much of the content blocks of a request as tests look at. */
@@ -40,16 +41,6 @@ export type WireBlock =
   | { type: 'thinking'; text: string; signature: string }
   /** `json`: the input in the pieces in which it is sent; together they need not be valid. */
   | { type: 'tool_use'; id: string; name: string; json: string[] }
-
-export interface SseEvent {
-  event: string
-  data: Record<string, unknown>
-}
-
-export type WireAnswer =
-  | { kind: 'status'; status: number; headers: Record<string, string>; body: unknown }
-  /** `end`: how the stream ends after the events. `destroy`: the socket dies. `hang`: nothing more comes. */
-  | { kind: 'stream'; events: SseEvent[]; end: 'close' | 'destroy' | 'hang' }
 
 export interface WireUsage {
   input_tokens: number
@@ -153,92 +144,8 @@ export function status(code: number, type: string, errorMessage: string, headers
   return { kind: 'status', status: code, headers, body: { type: 'error', error: { type, message: errorMessage } } }
 }
 
-export class AnthropicWireServer {
-  readonly requests: WireRequest[] = []
-  readonly unexpected: WireRequest[] = []
-  readonly #queue: WireAnswer[] = []
-  #otherwise: ((request: WireRequest) => WireAnswer) | null = null
-  readonly #server: Server
-  #waiting: (() => void)[] = []
-
-  private constructor() {
-    this.#server = createServer((request, response) => {
-      const chunks: Buffer[] = []
-      request.on('data', (chunk: Buffer) => chunks.push(chunk))
-      request.on('end', () => {
-        const received: WireRequest = { headers: request.headers, body: JSON.parse(Buffer.concat(chunks).toString()) }
-        this.requests.push(received)
-        const answer =
-          request.method === 'POST' && request.url === '/v1/messages'
-            ? (this.#queue.shift() ?? this.#otherwise?.(received))
-            : undefined
-        if (!answer) this.unexpected.push(received)
-        const respond = answer ? send(response, answer) : send(response, status(500, 'api_error', 'nothing was queued'))
-        // A client that goes away in the middle (interrupt, deadline) is part of what is tested.
-        respond.catch(() => response.destroy())
-        for (const wake of this.#waiting.splice(0)) wake()
-      })
-    })
+export class AnthropicWireServer extends ModelWireServer<AnthropicBody> {
+  static start(): Promise<AnthropicWireServer> {
+    return new AnthropicWireServer('/v1/messages').listen()
   }
-
-  static async start(): Promise<AnthropicWireServer> {
-    const server = new AnthropicWireServer()
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve))
-    return server
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  answer(...answers: WireAnswer[]): void {
-    this.#queue.push(...answers)
-  }
-
-  /** For requests for which nothing is queued: a model that looks at what it is asked. */
-  answerEach(otherwise: (request: WireRequest) => WireAnswer): void {
-    this.#otherwise = otherwise
-  }
-
-  /** How many queued answers nobody asked for. */
-  get left(): number {
-    return this.#queue.length
-  }
-
-  /** Resolves when so many requests have come in all. */
-  async received(count: number): Promise<void> {
-    while (this.requests.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-  }
-
-  async close(): Promise<void> {
-    this.#server.closeAllConnections()
-    // Closing one that is closed already is not an error here: a test may have closed it.
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
-}
-
-async function send(response: ServerResponse, answer: WireAnswer): Promise<void> {
-  if (answer.kind === 'status') {
-    response.writeHead(answer.status, { 'content-type': 'application/json', 'request-id': 'req_wire', ...answer.headers })
-    response.end(JSON.stringify(answer.body))
-    return
-  }
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'request-id': 'req_wire' })
-  for (const { event, data } of answer.events) {
-    const frame = `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
-    // In two writes: a frame may arrive in any pieces.
-    const half = Math.ceil(frame.length / 2)
-    await write(response, frame.slice(0, half))
-    await write(response, frame.slice(half))
-  }
-  if (answer.end === 'close') response.end()
-  if (answer.end === 'destroy') {
-    // What was written has to leave before the socket dies, or the client would see a failed request, not a cut answer.
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    response.socket?.destroy()
-  }
-}
-
-function write(response: ServerResponse, data: string): Promise<void> {
-  return new Promise((resolve, reject) => response.write(data, (error) => (error ? reject(error) : resolve())))
 }

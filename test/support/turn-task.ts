@@ -81,6 +81,8 @@ export function turnTask(url: string, overrides: Partial<TurnTask> = {}) {
     model: resolveModel('anthropic/claude-sonnet-5-5', {
       default_model: null,
       anthropic: { api_key: 'key-of-the-test', base_url: url },
+      openai: null,
+      compat: null,
       scripts_folder: null,
       settings: {},
     }),

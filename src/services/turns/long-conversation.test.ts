@@ -49,6 +49,8 @@ function turnsOver(declaredWindow: number): TurnService {
     models: new ModelProviders({
       default_model: 'anthropic/claude-wire',
       anthropic: { api_key: 'key', base_url: wire.url },
+      openai: null,
+      compat: null,
       scripts_folder: null,
       settings: { 'anthropic/claude-wire': { context_window: declaredWindow } },
     }),

@@ -38,6 +38,8 @@ function turnsOver({ store, eventLog, invocations, sandboxes }: Gate): TurnServi
     models: new ModelProviders({
       default_model: 'anthropic/claude-wire',
       anthropic: { api_key: 'key', base_url: wire.url },
+      openai: null,
+      compat: null,
       scripts_folder: null,
       settings: {},
     }),

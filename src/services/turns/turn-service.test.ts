@@ -214,6 +214,8 @@ function dependencies(overrides: Partial<TurnServiceDependencies> = {}): TurnSer
     models: new ModelProviders({
       default_model: null,
       anthropic: { api_key: 'key', base_url: wire.url },
+      openai: null,
+      compat: null,
       scripts_folder: folder,
       settings: {},
     }),
@@ -769,6 +771,8 @@ describe('a session that is closed', () => {
       models: new ModelProviders({
         default_model: null,
         anthropic: { api_key: 'key', base_url: wire.url },
+        openai: null,
+        compat: null,
         scripts_folder: null,
         settings: {},
       }),
