@@ -50,7 +50,7 @@ it('the first session with curl works as printed', async () => {
   expect(read.invocation.output.content).toBe('hola')
   expect(record.invocation).toEqual(read.invocation)
   expect(logs).toMatchObject({ logs: expect.any(Array) })
-  expect(artifacts).toEqual({ artifacts: [] })
+  expect(artifacts).toEqual({ artifacts: [], next_cursor: null })
   await shell('curl -s -X DELETE localhost:50053/v1/sessions/first')
 })
 
