@@ -18,7 +18,8 @@ export interface Artifact {
 /** Where consent came from. `standing`: the session's auto_approve. `given`: `approved: true` in the request. `requested`: a decided approval. */
 export interface ApprovalUse {
   kind: 'given' | 'standing' | 'requested'
-  by: string
+  /** Null: it was requested, and nobody has said yes. */
+  by: string | null
   approval_id: string | null
 }
 

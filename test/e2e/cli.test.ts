@@ -309,6 +309,8 @@ describe('tools', () => {
     expect(invocation.status).toBe('pending_approval')
     const { approvals } = await json(['approval', 'list', '--session', id])
     expect(approvals).toMatchObject([{ tool_name: 'fs.write', invocation_id: invocation.id, status: 'pending' }])
+    expect(invocation.approval).toEqual({ kind: 'requested', by: null, approval_id: approvals[0].id })
+    expect(asked.stderr).toContain(`cloister approval approve ${approvals[0].id}`)
     expect((await cloister(['approval', 'get', approvals[0].id])).stdout).toContain('content: later')
     expect((await cloister(['approval', 'approve', approvals[0].id, '--reason', 'fine'])).stdout).toContain('approved')
     await expect.poll(async () => (await json(['invocation', 'get', invocation.id])).invocation.status).toBe('succeeded')

@@ -104,6 +104,39 @@ it('when the sandbox is gone too, the outcome is unknown and says so', async () 
   expect((await server.invoke(id, 'fs.list', {})).body.invocation.status).toBe('succeeded')
 })
 
+it('a call that waits for its approval outlives the server: approved after the restart it runs once, denied or changed it never does', async () => {
+  server = await ServerProcess.start({ env: { CLOISTER_SHELL: '1' } })
+  const { id } = await server.session()
+  const ask = async (tool: string, args: Record<string, unknown>) => {
+    const { status, body } = await server.invoke(id, tool, args, { request_approval: true })
+    expect([status, body.invocation.status]).toEqual([202, 'pending_approval'])
+    return { call: body.invocation.id as string, approval: body.invocation.approval.approval_id as string }
+  }
+  const append = (line: string) => ({ command: `echo ${line} >> /session/data/effects` })
+  const yes = await ask('shell.exec', append('approved'))
+  const no = await ask('shell.exec', append('denied'))
+  const stale = await ask('fs.write', { path: 'a.txt', content: 'from the call' })
+  await server.kill9()
+  server = await server.restart()
+  expect((await invocation(yes.call)).status).toBe('pending_approval')
+  await server.invoke(id, 'fs.write', { path: 'a.txt', content: 'from somebody else' }, { approved: true })
+  const decide = (approval: string, how: string) => server.request('POST', `/v1/approvals/${approval}/${how}`, { body: {} })
+  expect((await decide(yes.approval, 'approve')).body.approval.status).toMatch(/approved|used/)
+  expect((await decide(no.approval, 'deny')).status).toBe(200)
+  expect((await decide(stale.approval, 'approve')).status).toBe(200)
+  for (const { call } of [yes, no, stale])
+    await until('the end', async () => !/running|pending/.test((await invocation(call)).status))
+  expect(await invocation(yes.call)).toMatchObject({ status: 'succeeded', approval: { kind: 'requested', by: 'default/admin' } })
+  expect(await invocation(no.call)).toMatchObject({ status: 'denied' })
+  expect(await invocation(stale.call)).toMatchObject({ status: 'denied', error: { details: { rule: 'approval_stale' } } })
+  // Used up: neither a second yes nor a second server runs it again.
+  expect((await decide(yes.approval, 'approve')).status).toBe(409)
+  await server.kill9()
+  server = await server.restart()
+  expect(effects(id)).toBe('approved\n')
+  expect(readFileSync(join(server.home, 'volumes', id, 'volume/code/a.txt'), 'utf8')).toBe('from somebody else')
+})
+
 it('killed between any two steps of a turn, the turn ends as if undisturbed, each effect once', async () => {
   const append = (text: string) => ({ tool: 'fs.edit', args: { path: 'log.txt', old_string: 'END', new_string: `${text}\nEND` } })
   mkdirSync(scripts, { recursive: true })

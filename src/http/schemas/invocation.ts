@@ -49,9 +49,9 @@ export const invocationSchema = z
     correlation_id: z.string().nullable(),
     status: z.enum(INVOCATION_STATUSES),
     approval: z
-      .object({ kind: z.enum(['given', 'standing', 'requested']), by: z.string(), approval_id: z.string().nullable() })
+      .object({ kind: z.enum(['given', 'standing', 'requested']), by: z.string().nullable(), approval_id: z.string().nullable() })
       .nullable()
-      .describe('Where consent came from.'),
+      .describe('Where consent came from. `requested` without `by`: it waits for a yes, or none came.'),
     decision: z
       .object({
         rule: z.string(),

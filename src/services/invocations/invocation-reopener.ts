@@ -86,7 +86,7 @@ export class InvocationReopener {
         if (JSON.stringify(approversOf(decision) ?? approval.approvers) !== JSON.stringify(approval.approvers))
           throw stale('other people have to approve it than when it was requested')
         if (approval.state_digest !== digest.value) throw stale('what it would change was changed since it was requested')
-        await this.#execution.start(call, { kind: 'requested', by: approval.decided_by ?? '', approval_id: approval.id })
+        await this.#execution.start(call, { kind: 'requested', by: approval.decided_by, approval_id: approval.id })
       } catch (error) {
         if (this.#calls.stopped.aborted) throw error
         if (error instanceof AlreadyUsed) return

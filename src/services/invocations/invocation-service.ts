@@ -357,10 +357,13 @@ export class InvocationService implements Invocations {
     const approvers = approversOf(decision) ?? DEFAULT_APPROVERS
     const digest = await this.#execution.whileServing(untilAborted(this.#execution.stateDigest(call), call.live.signal))
     if ('error' in digest) throw digest.error
-    const record: Invocation = { ...call.record, status: 'pending_approval' }
     const now = clock()
+    const id = newId('apr', now.getTime())
+    // Who asked is told which approval to wait for, or to have decided.
+    const waits = { kind: 'requested', by: null, approval_id: id } as const
+    const record: Invocation = { ...call.record, status: 'pending_approval', approval: waits }
     const approval: Approval = {
-      id: newId('apr', now.getTime()),
+      id,
       session_id: record.session_id,
       invocation_id: record.id,
       tool_name: record.tool_name,
