@@ -20,6 +20,7 @@ export async function generateOpenapi(): Promise<string> {
     files: unused('files'),
     auth: unused('auth'),
     eventLog: new EventLog(unused('store')),
+    mcp: unused('mcp'),
     config: { CLOISTER_AUTH: 'token', CLOISTER_MAX_TOOL_ROLES: [] },
     readiness: {},
     countSessions: () => Promise.reject(new Error('nothing is counted here')),

@@ -14,6 +14,7 @@ import type { Budgets } from './domain/budget.ts'
 import { CloisterError } from './domain/errors.ts'
 import { buildApp } from './http/app.ts'
 import { createLogger } from './http/logger.ts'
+import { McpEndpoint } from './mcp/mcp-endpoint.ts'
 import { Reconciler } from './operator/reconciler.ts'
 import { PolicySetError } from './policy/cedar/policy-files.ts'
 import { type ComposedPolicy, composePolicy } from './policy/compose-policy.ts'
@@ -231,6 +232,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     logger,
     intervalMs: OPERATOR_INTERVAL_MS,
   })
+  const mcp = new McpEndpoint({ invocations, eventLog, logger, version: packageJson.version })
   const app = buildApp({
     sessions,
     invocations,
@@ -239,6 +241,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     files,
     auth,
     eventLog,
+    mcp,
     config,
     readiness: {
       store: () => store.ping(),

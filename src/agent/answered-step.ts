@@ -1,5 +1,5 @@
+import type { ToolNames } from '../domain/tool-names.ts'
 import type { ModelAnswer } from './model-call.ts'
-import type { ToolNames } from './tool-names.ts'
 import type { StepCall, TurnStep } from './turn-step.ts'
 
 /** Levels of one call's input. What walks it afterwards walks it recursively. */

@@ -1,9 +1,9 @@
 import type { Budget } from '../domain/budget.ts'
 import type { ToolMetadata } from '../domain/tool.ts'
+import type { ToolNames } from '../domain/tool-names.ts'
 import { cutMiddle } from './call-result.ts'
 import { type Compaction, covers, coversTurn } from './compaction.ts'
 import type { ModelTool, Prompt, PromptMessage } from './language-model.ts'
-import type { ToolNames } from './tool-names.ts'
 import type { StepCall, TurnStep } from './turn-step.ts'
 
 /** What `instructions.md` said when it was read for one model call. Redacted. */

@@ -1,3 +1,4 @@
+import { ToolNames } from '../domain/tool-names.ts'
 import { answeredStep } from './answered-step.ts'
 import {
   COMPACT_ABOVE,
@@ -16,7 +17,6 @@ import { ModelFailure } from './model-failure.ts'
 import { inModelSpan } from './model-span.ts'
 import { retryDelay } from './retry.ts'
 import { summaryPrompt } from './summary.ts'
-import { ToolNames } from './tool-names.ts'
 import type { ModelCallRecord, TurnOutcome, TurnTask } from './turn.ts'
 import { costOf, type TurnMeter } from './turn-meter.ts'
 import type { TurnStep } from './turn-step.ts'

@@ -37,6 +37,7 @@ import { getInvocation } from './routes/invocations/get-invocation.ts'
 import { getInvocationLogs } from './routes/invocations/get-invocation-logs.ts'
 import { listInvocationArtifacts } from './routes/invocations/list-invocation-artifacts.ts'
 import { listInvocations } from './routes/invocations/list-invocations.ts'
+import { sessionMcp } from './routes/mcp/session-mcp.ts'
 import { listMessages } from './routes/messages/list-messages.ts'
 import { postMessage } from './routes/messages/post-message.ts'
 import { createRoleBinding } from './routes/role-bindings/create-role-binding.ts'
@@ -103,7 +104,7 @@ export function buildApp(deps: AppDependencies): App {
   const routes = new RouteTable(app)
   app.decorate('routeTable', routes)
 
-  gracefulClose(app, streams)
+  gracefulClose(app, streams, deps.mcp)
   tracing(app)
   requestIds(app)
   requestLog(app)
@@ -161,6 +162,8 @@ export function buildApp(deps: AppDependencies): App {
 
     listTools(scope, deps)
     invokeTool(scope, deps)
+
+    sessionMcp(scope, deps)
     checkTool(scope, deps)
 
     listInvocations(scope, deps)

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Registry } from 'prom-client'
+import type { Caller } from '../domain/principal.ts'
 import type { SessionState } from '../domain/session.ts'
 import type { Approvals, Auth, Files, Invocations, Sessions, Turns } from '../services/contracts.ts'
 import type { EventLog } from '../services/event-log.ts'
@@ -11,6 +12,13 @@ export interface HttpConfig {
   readonly WORKSPACE_AUTH_SHARED_TOKEN?: string | undefined
 }
 
+/** Answers one HTTP request of an MCP client, for a caller that may invoke tools in the session. */
+export interface McpEndpoint {
+  handle(request: Request, exchange: { caller: Caller; session_id: string; body: unknown }): Promise<Response>
+  /** Ends streams; clients come back to the next server. */
+  endAll(): Promise<void>
+}
+
 /** Everything that the HTTP layer works with. Built by `main.ts`. */
 export interface AppDependencies {
   sessions: Sessions
@@ -20,6 +28,8 @@ export interface AppDependencies {
   files: Files
   auth: Auth
   eventLog: EventLog
+  /** Sessions as MCP servers. */
+  mcp: McpEndpoint
   config: HttpConfig
   /** By name, what must answer before the server is ready (`store`, `sandbox`). Each rejects when it does not; the reason is logged, not shown. */
   readiness: Record<string, () => Promise<void>>

@@ -6,6 +6,7 @@ import { buildApp } from '../../src/http/app.ts'
 import type { App } from '../../src/http/app-type.ts'
 import type { AppDependencies, HttpConfig } from '../../src/http/dependencies.ts'
 import { createLogger } from '../../src/http/logger.ts'
+import { McpEndpoint } from '../../src/mcp/mcp-endpoint.ts'
 import { AuthService } from '../../src/services/auth/auth-service.ts'
 import { EventLog } from '../../src/services/event-log.ts'
 import { openSqliteStore } from '../../src/store/sql/open-sqlite-store.ts'
@@ -46,6 +47,7 @@ export async function sampleApp(
     ...services,
     auth,
     eventLog,
+    mcp: new McpEndpoint({ invocations: services.invocations, eventLog, logger: createLogger('error'), version: '1.2.3' }),
     config,
     readiness: { store: () => store.ping() },
     countSessions: () => store.sessions.countByState(),

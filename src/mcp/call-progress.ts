@@ -1,0 +1,56 @@
+import type { Delta, Event } from '../domain/event.ts'
+
+type Notify = (progress: { progress: number; message: string }) => Promise<void>
+
+/** Characters of output in one notification; what is more is left out, and stands in the result. */
+const MESSAGE = 2_000
+
+/** Follows one call in the log of its session: which invocation it is, what it waits for, and what its command prints. */
+export class CallProgress {
+  readonly #correlationId: string
+  readonly #notify: Notify | null
+  #invocationId: string | null = null
+  #approvalId: string | null = null
+  #count = 0
+  #sent: Promise<void> = Promise.resolve()
+  #gone = false
+
+  /** @param notify null: the client did not ask for progress */
+  constructor(correlationId: string, notify: Notify | null) {
+    this.#correlationId = correlationId
+    this.#notify = notify
+  }
+
+  /** Null: the gate has not recorded it yet. */
+  get invocationId(): string | null {
+    return this.#invocationId
+  }
+
+  /** Of the approval that it waits for; null: none was asked for while we listened. */
+  get approvalId(): string | null {
+    return this.#approvalId
+  }
+
+  take(entry: Event | Delta): void {
+    if (entry.type === 'invocation.requested' && entry.data['correlation_id'] === this.#correlationId)
+      this.#invocationId = String(entry.data['invocation_id'])
+    if (entry.type === 'approval.requested' && entry.data['invocation_id'] === this.#invocationId)
+      this.#approvalId = String(entry.data['approval_id'])
+    if (entry.type !== 'invocation.output' || entry.data['invocation_id'] !== this.#invocationId) return
+    const progress = ++this.#count
+    const message = String(entry.data['text']).slice(0, MESSAGE)
+    if (!this.#notify || this.#gone) return
+    const notify = this.#notify
+    this.#sent = this.#sent
+      .then(() => notify({ progress, message }))
+      .catch(() => {
+        // The client left: nobody is there to be told.
+        this.#gone = true
+      })
+  }
+
+  /** Resolves when everything that was to be told is told. */
+  sent(): Promise<void> {
+    return this.#sent
+  }
+}
