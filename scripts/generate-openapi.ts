@@ -20,7 +20,7 @@ export async function generateOpenapi(): Promise<string> {
     files: unused('files'),
     auth: unused('auth'),
     eventLog: new EventLog(unused('store')),
-    mcp: unused('mcp'),
+    mcp: { handle: () => Promise.reject(new Error('no MCP is spoken here')), endAll: async () => {} },
     config: { CLOISTER_AUTH: 'token', CLOISTER_MAX_TOOL_ROLES: [] },
     readiness: {},
     countSessions: () => Promise.reject(new Error('nothing is counted here')),

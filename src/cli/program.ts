@@ -5,6 +5,7 @@ import { addDoctor } from './commands/doctor.ts'
 import { addFile } from './commands/file.ts'
 import { addInvocation } from './commands/invocation.ts'
 import { addLogin } from './commands/login.ts'
+import { addMcp } from './commands/mcp.ts'
 import { addPolicy } from './commands/policy.ts'
 import { addServe } from './commands/serve.ts'
 import { addSession } from './commands/session.ts'
@@ -45,6 +46,7 @@ ${EXIT_HELP}`,
   addInvocation(program)
   addApproval(program)
   addPolicy(program)
+  addMcp(program)
   addFile(program)
   addUser(program)
   addToken(program)

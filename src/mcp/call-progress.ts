@@ -5,12 +5,11 @@ type Notify = (progress: { progress: number; message: string }) => Promise<void>
 /** Characters of output in one notification; what is more is left out, and stands in the result. */
 const MESSAGE = 2_000
 
-/** Follows one call in the log of its session: which invocation it is, what it waits for, and what its command prints. */
+/** Follows one call in the log of its session: which invocation it is, and what its command prints. */
 export class CallProgress {
   readonly #correlationId: string
   readonly #notify: Notify | null
   #invocationId: string | null = null
-  #approvalId: string | null = null
   #count = 0
   #sent: Promise<void> = Promise.resolve()
   #gone = false
@@ -26,16 +25,9 @@ export class CallProgress {
     return this.#invocationId
   }
 
-  /** Of the approval that it waits for; null: none was asked for while we listened. */
-  get approvalId(): string | null {
-    return this.#approvalId
-  }
-
   take(entry: Event | Delta): void {
     if (entry.type === 'invocation.requested' && entry.data['correlation_id'] === this.#correlationId)
       this.#invocationId = String(entry.data['invocation_id'])
-    if (entry.type === 'approval.requested' && entry.data['invocation_id'] === this.#invocationId)
-      this.#approvalId = String(entry.data['approval_id'])
     if (entry.type !== 'invocation.output' || entry.data['invocation_id'] !== this.#invocationId) return
     const progress = ++this.#count
     const message = String(entry.data['text']).slice(0, MESSAGE)

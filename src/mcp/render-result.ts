@@ -34,21 +34,13 @@ export function renderResult(invocation: Invocation): CallToolResult {
 }
 
 /** A call that waits for a person. It was not made: an answer over MCP never approves. */
-export function renderPending(invocation: Invocation, approvalId: string | null): CallToolResult {
-  const session = invocation.session_id
-  const where =
-    approvalId === null
-      ? `cloister approval list --session ${session}, or GET /v1/approvals?session=${session}`
-      : `cloister approval approve ${approvalId} (or deny), or POST /v1/approvals/${approvalId}/approve`
+export function renderPending(invocation: Invocation): CallToolResult {
+  const approval_id = invocation.approval?.approval_id ?? null
   const message =
-    `This call needs a person's approval and was not made yet. Somebody who may approve decides: ${where}. ` +
-    'Then make the same call with the same arguments again: it answers with the result.'
-  const error = { code: 'approval_required', message }
-  return {
-    isError: true,
-    content: [text({ status: 'pending_approval', error, approval_id: approvalId })],
-    _meta: metaOf(invocation),
-  }
+    `This call needs a person's approval and was not made yet. Somebody who may approve decides: cloister approval approve ${approval_id} ` +
+    `(or deny), or POST /v1/approvals/${approval_id}/approve. Then make the same call with the same arguments again: it answers with the result.`
+  const failure = { status: 'pending_approval', error: { code: 'approval_required', message }, approval_id }
+  return { isError: true, content: [text(failure)], _meta: metaOf(invocation) }
 }
 
 /** A call that was refused before any effect, or could not be made: with the rule, and what would be accepted. */

@@ -94,11 +94,10 @@ class SessionCalls {
     const given = params._meta?.[CORRELATION_META]
     const correlation_id = typeof given === 'string' ? given : known.id
     try {
-      const { invocation, approval_id } = await this.#invoke({ tool_name, args, correlation_id }, context)
+      const invocation = await this.#invoke({ tool_name, args, correlation_id }, context)
       if (invocation.status === 'pending_approval') {
-        const waiting = { id: correlation_id, approval_id: approval_id ?? known.approval_id }
-        pending.waits(known.key, waiting)
-        return renderPending(invocation, waiting.approval_id)
+        pending.waits(known.key, correlation_id)
+        return renderPending(invocation)
       }
       pending.isOver(known.key)
       return renderResult(invocation)
@@ -112,7 +111,7 @@ class SessionCalls {
   async #invoke(
     call: { tool_name: string; args: unknown; correlation_id: string },
     { mcpReq }: ServerContext,
-  ): Promise<{ invocation: Invocation; approval_id: string | null }> {
+  ): Promise<Invocation> {
     const { invocations, eventLog } = this.#deps
     const token = mcpReq._meta?.progressToken
     const progress = new CallProgress(
@@ -131,8 +130,7 @@ class SessionCalls {
     try {
       mcpReq.signal.throwIfAborted()
       const request = { session_id: this.#sessionId, request_approval: true, ...call }
-      const invocation = await invocations.invoke(this.#caller, request)
-      return { invocation, approval_id: progress.approvalId }
+      return await invocations.invoke(this.#caller, request)
     } finally {
       mcpReq.signal.removeEventListener('abort', cancel)
       unsubscribe()

@@ -1,9 +1,17 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ServerProcess } from '../support/server-process.ts'
 
 /** A session as an MCP server, with the official client: both revisions of the protocol that clients speak. */
 
+const CLI = fileURLToPath(new URL('../../src/cli/cli.ts', import.meta.url))
+const INSPECTOR = fileURLToPath(
+  new URL('../../node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js', import.meta.url),
+)
 const SECRET = 'hunter2-hunter2'
 
 let server: ServerProcess
@@ -13,7 +21,13 @@ const clients: Client[] = []
 
 beforeAll(async () => {
   server = await ServerProcess.start({ env: { CLOISTER_SHELL: '1' } })
+  const project = { scripts: { test: 'echo begun; sleep 0.3; echo $API_TOKEN; sleep 1; echo ended' } }
   const session = await server.session({
+    setup: `#!/bin/sh
+cat > package.json <<'END'
+${JSON.stringify(project)}
+END
+`,
     secrets: { API_TOKEN: SECRET },
     principal: { tenant_id: 'default', actor_id: 'admin', roles: ['platform_admin'] },
   })
@@ -103,7 +117,7 @@ describe.each(['modern', 'legacy'] as const)('%s clients', (mode) => {
     expect(approvals).toHaveLength(1)
     expect(parsed(await client.callTool(call)).approval_id).toBe(approvals[0].id)
     const bearer = { token }
-    expect((await server.request('POST', `/v1/approvals/${approvals[0].id}/approve`, { ...bearer, body: {} })).status).toBe(404)
+    expect((await server.request('POST', `/v1/approvals/${approvals[0].id}/approve`, { ...bearer, body: {} })).status).toBe(403)
     await server.request('POST', `/v1/approvals/${approvals[0].id}/approve`, { body: {} })
     let result = await client.callTool(call)
     for (let tries = 0; tries < 50 && result.isError; tries++) {
@@ -237,4 +251,77 @@ it('a closed session answers that it is closed', async () => {
   const client = await connect('modern', { session: session.id, bearer: await tokenOf(session.id) })
   await server.request('POST', `/v1/sessions/${session.id}/close`)
   expect(parsed(await client.callTool({ name: 'fs_list', arguments: {} }))).toMatchObject({ error: { code: 'session_closed' } })
+})
+
+describe('cloister mcp', () => {
+  async function bridged(env: Record<string, string>, args: string[], mode: 'modern' | 'legacy') {
+    const client = new Client(
+      { name: 'test', version: '1' },
+      { versionNegotiation: { mode: mode === 'modern' ? { pin: '2026-07-28' } : 'legacy' } },
+    )
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [CLI, '--url', server.url, 'mcp', ...args],
+      env: { PATH: process.env['PATH'] ?? '', HOME: server.home, ...env },
+      stderr: 'pipe',
+    })
+    let said = ''
+    transport.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk
+    })
+    try {
+      await client.connect(transport)
+    } catch (error) {
+      throw new Error(said || String(error))
+    }
+    clients.push(client)
+    return { client, said: () => said }
+  }
+
+  it.each(['modern', 'legacy'] as const)(
+    'hands on what a %s client says over stdin, as a client of this one session',
+    async (mode) => {
+      const { client, said } = await bridged({ CLOISTER_TOKEN: await server.adminToken() }, ['--session', id], mode)
+      expect((await client.listTools()).tools.length).toBeGreaterThan(10)
+      const result = await client.callTool({ name: 'fs_list', arguments: {} })
+      expect(result.structuredContent).toMatchObject({ entries: expect.any(Array) })
+      const invocation = (await server.request('GET', `/v1/invocations/${result._meta?.['cloister/invocation_id']}`)).body
+        .invocation
+      expect(invocation.actor).toEqual({ kind: 'mcp', id: 'default/admin' })
+      const seen: string[] = []
+      await client.callTool({ name: 'repo_run_tests', arguments: {} }, { onprogress: ({ message }) => seen.push(message ?? '') })
+      expect(seen.join('')).toContain('begun')
+      await client.close()
+      expect(said()).toBe('')
+    },
+  )
+
+  it('takes a credential of the session as it is', async () => {
+    const { client } = await bridged({ CLOISTER_TOKEN: token }, ['--session', id], 'legacy')
+    expect((await client.callTool({ name: 'fs_list', arguments: {} })).isError ?? false).toBe(false)
+  })
+
+  it('says what is wrong on stderr', async () => {
+    await expect(bridged({ CLOISTER_TOKEN: 'nonsense' }, ['--session', id], 'legacy')).rejects.toThrow(
+      /log in|unauthorized|credential/i,
+    )
+    await expect(bridged({ CLOISTER_TOKEN: await server.adminToken() }, ['--session', 'ses_none'], 'legacy')).rejects.toThrow(
+      /no such session/,
+    )
+  })
+})
+
+it("the inspector's command line lists and calls tools", async () => {
+  const inspect = (...args: string[]) =>
+    promisify(execFile)(
+      process.execPath,
+      [INSPECTOR, '--cli', urlOf(id).href, '--transport', 'http', '--header', `Authorization: Bearer ${token}`, ...args],
+      {
+        env: { PATH: process.env['PATH'], HOME: server.home },
+      },
+    )
+  const listed = JSON.parse((await inspect('--method', 'tools/list')).stdout)
+  expect(listed.tools.map(({ name }: { name: string }) => name)).toContain('fs_read')
+  const called = JSON.parse((await inspect('--method', 'tools/call', '--tool-name', 'fs_list', '--tool-arg', 'path=.')).stdout)
+  expect(called.structuredContent).toMatchObject({ entries: expect.any(Array) })
 })
