@@ -20,7 +20,7 @@ test('every command is there', () => {
   const family = (name: string, ...rest: string[]) => rest.map((each) => `${name} ${each}`)
   expect(commands.map(([name]) => name).sort()).toEqual(
     [
-      ...['serve', 'login', 'logout', 'whoami', 'doctor'],
+      ...['serve', 'login', 'logout', 'whoami', 'doctor', 'mcp'],
       ...family('session', 'create', 'list', 'get', 'send', 'chat', 'events', 'close', 'restore', 'delete', 'interrupt', 'token'),
       ...family('tool', 'list', 'invoke'),
       ...family('invocation', 'list', 'get', 'logs', 'artifacts', 'cancel'),

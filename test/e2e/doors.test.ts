@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ServerProcess } from '../support/server-process.ts'
 
@@ -117,6 +118,21 @@ it('the agent loop', async () => {
         await new Promise((resolve) => setTimeout(resolve, 50))
     }),
   ).toEqual(['agent fs.read succeeded', 'agent fs.read denied policy_denied'])
+})
+
+it('MCP', async () => {
+  const { token } = (await server.request('POST', `/v1/sessions/${id}/tokens`, { body: {} })).body
+  const client = new Client({ name: 'doors', version: '1' })
+  const requestInit = { headers: { authorization: `Bearer ${token}` } }
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${server.url}/v1/sessions/${id}/mcp`), { requestInit }))
+  expect(
+    await recorded(async () => {
+      await client.callTool({ name: 'fs_read', arguments: { path: 'a.txt' } })
+      await client.callTool({ name: 'fs_read', arguments: { path: '../../etc/passwd' } })
+      await client.listResources()
+    }),
+  ).toEqual(['mcp fs.read succeeded', 'mcp fs.read denied policy_denied', 'mcp artifact.list succeeded'])
+  await client.close()
 })
 
 it('an agent credential', async () => {

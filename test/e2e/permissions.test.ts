@@ -46,6 +46,7 @@ interface Row {
   method: string
   path: (scene: Scene) => string
   body?: unknown | ((scene: Scene) => unknown)
+  accept?: string
   /** admin, owner, other user, agent credential, nobody */
   expected: [number, number, number, number, number]
 }
@@ -102,6 +103,19 @@ const ROWS: Row[] = [
     expected: [202, 202, 404, 403, 401],
   },
   { name: 'session:message interrupt', method: 'POST', path: session('/interrupt'), expected: [200, 200, 404, 403, 401] },
+  {
+    name: 'session:message mcp',
+    accept: 'application/json, text/event-stream',
+    method: 'POST',
+    path: session('/mcp'),
+    body: {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
+    },
+    expected: [200, 200, 404, 200, 401],
+  },
   { name: 'session:message token', method: 'POST', path: session('/tokens'), body: {}, expected: [201, 201, 404, 403, 401] },
   {
     name: 'session:message cancel',
@@ -179,7 +193,11 @@ it('every cell of permission x caller answers as it must', async () => {
       const at = await scene(row.prepare)
       const token = who === 'agent credential' ? at.agent : tokens[who]
       const body = typeof row.body === 'function' ? row.body(at) : row.body
-      const answer: Answer = await server.request(row.method, row.path(at), { token, ...(body === undefined ? {} : { body }) })
+      const answer: Answer = await server.request(row.method, row.path(at), {
+        token,
+        ...(row.accept && { headers: { accept: row.accept } }),
+        ...(body === undefined ? {} : { body }),
+      })
       if (answer.status !== row.expected[index])
         failures.push(`${row.name} as ${who}: ${answer.status}, not ${row.expected[index]}: ${answer.text}`)
       cells.push(String(answer.status).padEnd(18))

@@ -10,11 +10,11 @@ export function addMcp(program: Command): void {
     .addHelpText(
       'after',
       `
-Meant to be started by an MCP client, not by hand. It logs in as you do and then acts with a credential of this one session, which can invoke
-its tools and nothing else. With CLOISTER_TOKEN set to such a credential it uses that.
+Example:
+  claude mcp add cloister -- npx cloister mcp --session first
 
-Example, for Claude Code:
-  claude mcp add cloister -- npx cloister mcp --session first`,
+Meant to be started by an MCP client, not by hand. It logs in as you do and then acts with a credential of this one session, which can invoke
+its tools and nothing else. With CLOISTER_TOKEN set to such a credential it uses that.`,
     )
     .action(async (options: { session: string }, command: Command) => {
       const { client, url, environment, credentials } = contextOf(command)

@@ -15,6 +15,7 @@ const TAGS = {
   tools: 'What can be done in a session, and doing it.',
   invocations: 'Records of tool calls.',
   approvals: "People's decisions about calls.",
+  mcp: "A session's tools over the Model Context Protocol.",
 }
 
 /** The OpenAPI document, generated from the schemas of the routes that are added later. Served by routes/documents. */

@@ -4,6 +4,7 @@ import { errors } from '../../../domain/errors.ts'
 import { permissionsOf } from '../../../domain/principal.ts'
 import type { App } from '../../app-type.ts'
 import type { AppDependencies } from '../../dependencies.ts'
+import { responds } from '../../schemas/error.ts'
 
 const params = z.strictObject({ session_id: z.string().min(1).max(128) })
 
@@ -23,7 +24,8 @@ export function sessionMcp(app: App, { mcp, invocations }: AppDependencies): voi
     return mcp.handle(webRequest(request, reply), { caller, session_id: params.session_id, body })
   }
   const url = '/v1/sessions/:session_id/mcp'
-  const common = { tags: ['mcp'], params, description: DESCRIPTION }
+  const answers = responds({ 200: z.unknown().describe('JSON-RPC, or a stream of it.') }, 403, 404, 413, 429)
+  const common = { tags: ['mcp'], params, description: DESCRIPTION, response: answers }
   app.post(
     url,
     { schema: { ...common, operationId: 'sendMcpMessage', summary: 'Send an MCP message', body: z.unknown() } },
