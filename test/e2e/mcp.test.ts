@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { request } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
@@ -200,6 +201,15 @@ describe('whoever is not a client of this session', () => {
     for (const origin of ['https://evil.example', 'null', `http://localhost.evil.example:${new URL(server.url).port}`])
       expect((await post({ ...bearer(token), origin })).status).toBe(403)
     expect((await post({ ...bearer(token), origin: server.url })).status).not.toBe(403)
+    // A name of the attacker's that leads here: the page is of the same origin, and of no server of ours.
+    const { port } = new URL(server.url)
+    const rebound = await new Promise<number | undefined>((resolve, reject) => {
+      const host = `evil.example:${port}`
+      const headers = { ...bearer(token), host, origin: `http://${host}`, 'content-type': 'application/json' }
+      const asked = request({ port, path: urlOf(id).pathname, method: 'POST', headers }, (answer) => resolve(answer.statusCode))
+      asked.on('error', reject).end('{}')
+    })
+    expect(rebound).toBe(403)
   })
 
   it('sends no body without end', async () => {

@@ -35,12 +35,21 @@ export function sessionMcp(app: App, { mcp, invocations }: AppDependencies): voi
   app.delete(url, { schema: { ...common, operationId: 'endMcpSession', summary: 'End an MCP session' } }, handle)
 }
 
-/** Against DNS rebinding, as the transport demands: a web page may only talk to the server that it came from. */
-function refuseForeignPages({ headers }: FastifyRequest): void {
+/**
+ * Against DNS rebinding, as the transport demands: a web page may only talk to the server that it came from, and to one on loopback only
+ * under a name that means loopback. Clients that are no web pages send no `Origin`.
+ */
+function refuseForeignPages({ headers, socket }: FastifyRequest): void {
   const { origin, host } = headers
   if (origin === undefined) return
-  if (!URL.canParse(origin) || new URL(origin).host !== host)
+  const page = URL.canParse(origin) ? new URL(origin) : null
+  const local = isLoopback(socket.localAddress ?? '')
+  if (page === null || page.host !== host || (local && !isLoopback(page.hostname)))
     throw errors.permissionDenied('session:message', 'requests of web pages of another origin are refused')
+}
+
+function isLoopback(name: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[?::1\]?|::ffff:127(\.\d+){3})$/.test(name)
 }
 
 /** Its signal is aborted when the client goes away. */
