@@ -15,6 +15,7 @@ import type { ModelTool, Prompt, ResolvedModel } from './language-model.ts'
 import { callModel, type ModelAnswer } from './model-call.ts'
 import { ModelFailure } from './model-failure.ts'
 import { inModelSpan } from './model-span.ts'
+import { PromptSize } from './prompt-size.ts'
 import { retryDelay } from './retry.ts'
 import { summaryPrompt } from './summary.ts'
 import type { ModelCallRecord, TurnOutcome, TurnTask } from './turn.ts'
@@ -23,10 +24,6 @@ import type { TurnStep } from './turn-step.ts'
 
 const MAX_EMPTY_ANSWERS = 2
 const NUDGE = '[Cloister: your last answer was empty. Answer the user, or call a tool.]'
-/** Tokens a character of a prompt has, as long as no provider counted any: about 3.3 characters a token. */
-const FIRST_RATIO = 0.3
-/** A provider that does not take even so many tokens means something else. */
-const SMALLEST_WINDOW = 2_000
 /** Newest steps whose outputs stay whole, and then fewer where that does not do. */
 const KEPT_STEPS = [3, 1]
 
@@ -48,23 +45,21 @@ export class ModelCaller {
   readonly #tools: ModelTool[]
   #model: ResolvedModel
   #compaction: Compaction
-  /** Share of the window that is believed: less after a provider said that a prompt was too long. */
-  #share = 1
-  /** Tokens of a character of the prompt. */
-  #ratio = FIRST_RATIO
+  readonly #size: PromptSize
 
   constructor(task: TurnTask, meter: TurnMeter) {
     this.#task = task
     this.#meter = meter
     this.#names = new ToolNames(task.tools.map((tool) => tool.name))
     this.#tools = modelTools(task.tools, this.#names)
+    this.#size = new PromptSize(this.#tools)
     this.#model = task.model
     this.#compaction = task.compaction
   }
 
   /** One step: tries until the model answers, or it is settled that it will not. What it did is durable. */
   async nextStep(steps: readonly TurnStep[]): Promise<TurnStep | TurnOutcome> {
-    this.#calibrate(steps)
+    this.#size.calibrate(steps)
     try {
       return await this.#answer(steps)
     } catch (error) {
@@ -88,7 +83,7 @@ export class ModelCaller {
       onFailure: () => onDelta({ step: number, reset: true }),
       take: async (answer, call) => {
         const options = { step: number, model: this.#model.label, names: this.#names, redact }
-        const step = answeredStep(answer, { ...options, prompt_chars: this.#charsOf(prompt) })
+        const step = answeredStep(answer, { ...options, prompt_chars: this.#size.characters(prompt) })
         const refusal = screen?.(step.text, this.#model.label) ?? null
         if (refusal) {
           await persist({ kind: 'withheld', call, text: step.text, refusal, spent: this.#meter.spent() })
@@ -114,8 +109,8 @@ export class ModelCaller {
    * durable before it counts. Sizes are estimates, by the provider's own last count.
    */
   async #fit(steps: readonly TurnStep[], build: (compaction: Compaction) => Prompt): Promise<Prompt> {
-    const window = this.#window()
-    const tokens = (compaction: Compaction) => this.#tokens(build(compaction))
+    const window = this.#size.window(this.#model)
+    const tokens = (compaction: Compaction) => this.#size.tokens(build(compaction))
     if (tokens(this.#compaction) <= window * COMPACT_ABOVE) return build(this.#compaction)
     const timeline: Timeline = { turn_id: this.#task.turn_id, past: this.#task.past, steps }
     for (const keep of KEPT_STEPS) {
@@ -160,7 +155,7 @@ export class ModelCaller {
       return cut < before.tokens_before ? persist(null, null) : undefined
     }
     const task = { ...timeline, user: this.#task.user, summary: this.#compaction.summary, through }
-    const characters = () => (this.#window() * COMPACT_TO) / this.#ratio
+    const characters = () => this.#size.charactersOf(this.#size.window(this.#model) * COMPACT_TO)
     await this.#tries(before.before_step, 'summary', {
       prepare: async () => ({ prompt: summaryPrompt(task, characters()), tools: [], instructions: null }),
       onText: () => {},
@@ -239,11 +234,9 @@ export class ModelCaller {
     return failure.retryable && empty < MAX_EMPTY_ANSWERS && delay !== null && delay < this.#meter.remaining() ? delay : null
   }
 
-  /** The window is smaller than declared: the next prompt must be smaller than this one. Null: it is as small as it may be. */
-  #shrink(prompt: Prompt): number | null {
-    const tokens = this.#tokens(prompt)
-    this.#share = Math.min(this.#share, (tokens / this.#window()) * this.#share) * COMPACT_TO
-    return this.#window() > SMALLEST_WINDOW ? 0 : null
+  /** At once, with a smaller prompt; null: there is no smaller one. */
+  #shrink(prompt: Prompt): 0 | null {
+    return this.#size.shrink(prompt, this.#model, COMPACT_TO) ? 0 : null
   }
 
   /** Goes on with the fallback, and says which it is; null: there is none, or the refusal was the model's own decision. */
@@ -251,27 +244,7 @@ export class ModelCaller {
     const { fallback } = this.#task
     if (!fallback || this.#model === fallback || failure.kind === 'refused') return null
     this.#model = fallback
-    this.#share = 1
+    this.#size.reset()
     return fallback.label
-  }
-
-  /** Tokens that a prompt may have: the window without room for the answer. */
-  #window(): number {
-    const { context_window } = this.#model
-    return (context_window - Math.min(16_000, context_window / 4)) * this.#share
-  }
-
-  #tokens(prompt: Prompt): number {
-    return Math.ceil(this.#charsOf(prompt) * this.#ratio)
-  }
-
-  /** As the provider counted them in its last answer. */
-  #calibrate(steps: readonly TurnStep[]): void {
-    const counted = steps.findLast((step) => step.prompt_chars > 0 && step.input_tokens > 0)
-    if (counted) this.#ratio = Math.min(Math.max(counted.input_tokens / counted.prompt_chars, 0.05), 1.5)
-  }
-
-  #charsOf(prompt: Prompt): number {
-    return JSON.stringify(prompt).length + JSON.stringify(this.#tools).length
   }
 }
