@@ -27,6 +27,14 @@ test.each([
     event('session.state_changed', { from: 'idle', to: 'closed', reason: 'it was time' }, { kind: 'user', id: 'default/ada' }),
     '   7  10:11:12.345  session.state_changed  ada     idle -> closed: it was time',
   ],
+  [
+    event('context.compacted', { kind: 'summary', tokens_before: 9000, tokens_after: 2000, through: { turn_id: 't', step: 3 } }),
+    '   7  10:11:12.345  context.compacted      agent   a summary replaces the oldest part: 9000 -> 2000 tokens',
+  ],
+  [
+    event('message.denied', { kind: 'answer', characters: 12, reason: 'forbidden by no-keys' }),
+    '   7  10:11:12.345  message.denied         agent   answer of 12 characters: forbidden by no-keys',
+  ],
   [event('session.updated', { name: 'x' }), '   7  10:11:12.345  session.updated        agent   name=x'],
 ])('%#', (given, line) => {
   expect(eventLine(given)).toBe(line)

@@ -26,6 +26,12 @@ function what({ type, data }: Event): string {
       return `${text('kind')}, generation ${text('generation')}${because}`
     case 'message.created':
       return `${text('role')}: ${cut(text('content'), 80)}`
+    case 'message.denied':
+      return `${text('kind')} of ${text('characters')} characters${because}`
+    case 'context.compacted': {
+      const how = text('kind') === 'summary' ? 'a summary replaces the oldest part' : 'old outputs are cut'
+      return `${how}: ${text('tokens_before')} -> ${text('tokens_after')} tokens`
+    }
     case 'turn.completed':
       return `${text('status')} after ${text('steps')} steps${because}`
     case 'turn.step':
