@@ -92,8 +92,8 @@ export interface ToolSandbox {
   keepPrevious(path: string): Promise<{ kept: boolean }>
   /** Puts back what was remembered last. Throws `not_found` when nothing is. */
   restorePrevious(path: string): Promise<{ sha256: string }>
-  /** Starts a process that outlives this invocation, with the session's secrets in its environment. */
-  startProcess(argv: string[], options?: { cwd?: string }): Promise<ProcessInfo>
+  /** Starts a process that outlives this invocation, with the session's secrets in its environment, or only with those named. */
+  startProcess(argv: string[], options?: { cwd?: string; env?: Record<string, string>; secrets?: string[] }): Promise<ProcessInfo>
   listProcesses(): Promise<ProcessInfo[]>
   /** Whole lines from offset `after`, in bytes. Throws `not_found`. */
   processOutput(processId: string, after: number): Promise<ProcessOutput>
@@ -150,6 +150,11 @@ export interface ToolContext {
   signal: AbortSignal
   /** A line in the invocation's log, on the channel `cloister`. */
   log(message: string): void
+  /**
+   * Awaited by a handler just before it acts where host cannot tell afterwards what was done (another server). From then on the call
+   * is never run again: after a crash it ends as `unknown_outcome`. What may be done twice needs none of this.
+   */
+  actsOutside(): Promise<void>
 }
 
 export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject> {

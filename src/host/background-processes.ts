@@ -144,7 +144,7 @@ export class BackgroundProcesses {
     try {
       return spawn(request.argv[0] as string, request.argv.slice(1), {
         cwd: this.#root.workingDirectory(request.cwd ?? '/session/code'),
-        env: this.#environment.compose(tag, request.env ?? {}, true),
+        env: this.#environment.compose(tag, request.env ?? {}, request.secrets ?? true),
         detached: true,
         stdio: stdio.entries,
       })

@@ -66,12 +66,14 @@ export function argv(fields: Fields): string[] {
 export function processStart(fields: Fields): ProcessStart {
   const cwd = fields.optional('cwd', (name) => fields.string(name))
   const env = fields.optional('env', (name) => fields.environment(name))
+  const secrets = fields.optional('secrets', (name) => fields.strings(name, 0, 100, 16 * 1024))
   return {
     id: fields.id('id'),
     invocation_id: fields.id('invocation_id'),
     argv: argv(fields),
     ...(cwd === undefined ? {} : { cwd }),
     ...(env === undefined ? {} : { env }),
+    ...(secrets === undefined ? {} : { secrets }),
   }
 }
 

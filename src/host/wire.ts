@@ -29,6 +29,9 @@
 /** Environment variable by which everything that an invocation starts can be found, also after `setsid`. */
 export const INVOCATION_ENV = 'CLOISTER_INVOCATION'
 
+/** Environment variable that names the program which keeps a connector's server running in the sandbox. Absent: there is none. */
+export const CONNECTOR_BRIDGE_ENV = 'CLOISTER_CONNECTOR_BRIDGE'
+
 export type HostErrorCode =
   | 'unauthorized'
   | 'stale_epoch'
@@ -252,6 +255,8 @@ export interface ProcessStart {
   argv: string[]
   cwd?: string
   env?: Record<string, string>
+  /** Names of the secrets that it gets. Absent: all of them. */
+  secrets?: string[]
 }
 export interface ProcessInfo {
   process_id: string

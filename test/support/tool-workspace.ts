@@ -164,6 +164,7 @@ export class ToolWorkspace {
       policy: options.policy ?? { check: () => Promise.reject(new Error('this test has no policy')) },
       signal,
       log: (message) => void this.log.push(message),
+      actsOutside: async () => undefined,
     }
   }
 

@@ -14,8 +14,16 @@ export class Environment {
     this.#secrets = { ...secrets }
   }
 
-  /** @param tag by which everything that is started can be found */
-  compose(tag: string, own: Record<string, string>, withSecrets: boolean): Record<string, string> {
-    return { ...this.#base, ...(withSecrets ? this.#secrets : {}), ...own, [INVOCATION_ENV]: tag }
+  /**
+   * @param tag by which everything that is started can be found
+   * @param secrets all of them, none, or those of these names
+   */
+  compose(tag: string, own: Record<string, string>, secrets: boolean | readonly string[]): Record<string, string> {
+    return { ...this.#base, ...this.#chosen(secrets), ...own, [INVOCATION_ENV]: tag }
+  }
+
+  #chosen(secrets: boolean | readonly string[]): Readonly<Record<string, string>> {
+    if (typeof secrets === 'boolean') return secrets ? this.#secrets : {}
+    return Object.fromEntries(Object.entries(this.#secrets).filter(([name]) => secrets.includes(name)))
   }
 }

@@ -36,6 +36,19 @@ export function processCases(at: () => Harness): void {
       await noneWith(marker)
     })
 
+    it('get the secrets that are named, and what is their own', async () => {
+      const environment = async (more: object) => {
+        const { process_id } = await start(['sh', '-c', 'env; echo end'], more)
+        const printed = () => at().sandbox.processOutput(process_id, 0)
+        return (await eventually(printed, ({ text }) => text.endsWith('end\n'))).text
+      }
+      expect(await environment({})).toContain('TOKEN=hunter22')
+      expect(await environment({ secrets: ['OTHER', 'TOKEN'] })).toContain('TOKEN=hunter22')
+      const none = await environment({ secrets: ['OTHER', 'PATH'], env: { OWN: 'variable', CLOISTER_INVOCATION: 'other' } })
+      expect(none).toContain('OWN=variable\n')
+      expect(none).not.toMatch(/hunter22|CLOISTER_INVOCATION=other/)
+    })
+
     it('ignore what they may, but not KILL', async () => {
       const started = await start(['bash', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.1; done'])
       await eventually(

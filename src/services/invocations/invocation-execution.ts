@@ -80,6 +80,10 @@ export class InvocationExecution {
             call.stored = { ...call.stored, generation, deadline: new Date(deadline).toISOString() }
             await this.#deps.store.openInvocations.update(live.id, { call: call.stored })
           },
+          onActsOutside: async () => {
+            call.stored = { ...call.stored, resumable: false }
+            await this.#deps.store.openInvocations.update(live.id, { call: call.stored })
+          },
         })
       } catch (error) {
         throw wrote ? unsure(error) : error

@@ -1,6 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { agentOf, alice, FIRST_PAGE, Gate } from '../../../test/support/gate.ts'
+import { defineTool } from '../../catalog/define-tool.ts'
+import { makeCatalog } from '../../catalog/load-catalog.ts'
 import type { Invocation } from '../../domain/invocation.ts'
 import type { Session } from '../../domain/session.ts'
 import { SqlInvocationStore } from '../../store/invocation-store/sql/sql-invocation-store.ts'
@@ -282,6 +285,43 @@ describe('after a restart', () => {
     await after.approvals.approve(alice, waiting.approval, null)
     await after.invocations.settled(waiting.id)
     expect(ran(after, session).split('\n').sort()).toEqual(['', 'approved', 'waiting'])
+  })
+
+  it.each([
+    ['says that it acts elsewhere', true, ['once'], { status: 'failed', error: { code: 'unknown_outcome' } }],
+    ['says nothing', false, ['once', 'once'], { status: 'succeeded' }],
+  ])('a call that %s before it does', async (_what, says, sent, outcome) => {
+    const acted: string[] = []
+    const tool = defineTool({
+      name: 'test.elsewhere',
+      description: 'A tool for tests.',
+      input: z.object({}),
+      output: z.object({}),
+      scope: 'external',
+      side_effects: 'irreversible',
+      risk_level: 'low',
+      requires_approval: false,
+      timeout_seconds: 20,
+      examples: [],
+      async handler(_args, { actsOutside }) {
+        if (says) await actsOutside()
+        acted.push('once')
+        // The first time the server dies before there is an answer.
+        if (acted.length === 1) await new Promise(() => undefined)
+        return { output: {} }
+      },
+    })
+    const dependencies = { catalog: makeCatalog([tool]) }
+    const before = await gateOf({ dependencies })
+    const session = await before.session({ principal: { tenant_id: 'default', actor_id: 'alice', roles: ['devops'] } })
+    before.invoke(session, 'test.elsewhere').catch(() => undefined)
+    while (acted.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    const [row] = await before.store.openInvocations.ofSession(session.id)
+    await before.invocations.stop()
+    const after = await restart(before, { dependencies })
+    await after.invocations.resume()
+    expect(await after.invocations.settled(row?.record.id ?? '')).toMatchObject(outcome)
+    expect(acted).toEqual(sent)
   })
 
   it('what a closed session left open is ended', async () => {

@@ -54,6 +54,8 @@ export interface Run {
   resumed: { sandbox: Sandbox; generation: number; deadline: number } | null
   /** Awaited before the first operation in a sandbox. `deadline` in ms since the epoch. */
   onSandbox: (generation: number, deadline: number) => Promise<void>
+  /** Awaited before something is done that host cannot tell about afterwards. */
+  onActsOutside: () => Promise<void>
 }
 
 export interface RunnerDependencies {
@@ -149,6 +151,12 @@ export class InvocationRunner {
         artifacts: run.artifacts,
         signal,
         log: (message) => run.log.say(message),
+        actsOutside: async () => {
+          // A server that stops begins nothing more.
+          run.stopped.throwIfAborted()
+          signal.throwIfAborted()
+          await run.onActsOutside()
+        },
       }
       const work =
         run.performance === null

@@ -172,10 +172,19 @@ class GuardedSandbox implements ToolSandbox {
     return await this.#reach(() => this.#options.sandbox.restorePrevious({ ...scope, ...this.#named('restore') }))
   }
 
-  async startProcess(argv: string[], options: { cwd?: string } = {}) {
+  async startProcess(argv: string[], options: NonNullable<Parameters<ToolSandbox['startProcess']>[1]> = {}) {
+    const { env, secrets } = options
     const cwd = options.cwd === undefined ? WORKSPACE : this.#absolute(options.cwd)
     this.#timeLeft()
-    return await this.#reach(() => this.#options.sandbox.startProcess({ ...this.#named('process'), argv, cwd }))
+    return await this.#reach(() =>
+      this.#options.sandbox.startProcess({
+        ...this.#named('process'),
+        argv,
+        cwd,
+        ...(env && { env }),
+        ...(secrets && { secrets }),
+      }),
+    )
   }
 
   async listProcesses() {
