@@ -11,8 +11,19 @@ export async function buildHost(outFile: string): Promise<void> {
   })
 }
 
+/** The same for the program that keeps a connector's server running in a sandbox. */
+export async function buildConnectorBridge(outFile: string): Promise<void> {
+  await build({
+    input: fileURLToPath(new URL('../src/connectors/stdio/bridge.ts', import.meta.url)),
+    platform: 'node',
+    logLevel: 'warn',
+    output: { file: outFile, format: 'esm', codeSplitting: false, minify: true },
+  })
+}
+
 if (import.meta.main) {
-  const outFile = fileURLToPath(new URL('../dist/host.mjs', import.meta.url))
-  await buildHost(outFile)
-  console.log(`built ${outFile}`)
+  const host = fileURLToPath(new URL('../dist/host.mjs', import.meta.url))
+  const bridge = fileURLToPath(new URL('../dist/connector-bridge.mjs', import.meta.url))
+  await Promise.all([buildHost(host), buildConnectorBridge(bridge)])
+  console.log(`built ${host} and ${bridge}`)
 }

@@ -38,7 +38,7 @@ Arguments, outputs, prompts and answers are in no span.
 /** The page as it is committed. */
 export async function generateMetricsDoc(): Promise<string> {
   const registry = new Registry()
-  makeMetrics(registry, { openStreams: () => 0, countSessions: async () => ({}) })
+  makeMetrics(registry, { openStreams: () => 0, countSessions: async () => ({}), countConnectors: () => ({}) })
   const rows = registry.getMetricsAsArray().map((metric) => {
     const { name, help, labelNames = [] } = metric as unknown as { name: string; help: string; labelNames?: string[] }
     return { name, help, labels: labelNames.map((label) => `\`${label}\``).join(', ') }

@@ -18,6 +18,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   host: [],
   catalog: ['domain'],
   tools: ['domain'],
+  connectors: ['domain'],
   services: ['domain', 'catalog', 'telemetry'],
   http: ['domain', 'services', 'telemetry'],
   mcp: ['domain', 'services'],
@@ -31,6 +32,7 @@ const MAY_IMPORT_MODULES: Record<string, string[]> = {
   sandbox: ['host/wire.ts'],
   catalog: ['host/wire.ts', 'sandbox/sandbox.ts', 'sandbox/sandbox-errors.ts'],
   tools: ['host/wire.ts', 'sandbox/sandbox.ts', 'sandbox/sandbox-errors.ts', 'catalog/define-tool.ts'],
+  connectors: ['host/wire.ts', 'sandbox/sandbox.ts', 'sandbox/sandbox-errors.ts', 'catalog/define-tool.ts'],
   operator: ['store/store.ts', 'sandbox/sandbox-driver.ts'],
   services: [
     'host/wire.ts',
@@ -50,6 +52,7 @@ const CONCRETE = [
   'sandbox/bubblewrap/driver.ts',
   'artifacts/local/store.ts',
   'agent/providers/model.ts',
+  'connectors/http/http-client.ts',
 ]
 
 const FOLDERS = Object.keys(MAY_IMPORT)
@@ -186,7 +189,7 @@ describe('other rules', () => {
     expect(lint()).toContainEqual({ rule: 'lint/suspicious/noImportCycles', file: 'src/domain/cycle-a.ts', line: 1 })
   })
 
-  test.each(['src/config.ts', 'src/cli/environment.ts'])('%s may read process.env', (path) => {
+  test.each(['src/config.ts', 'src/cli/environment.ts', 'src/connectors/stdio/bridge.ts'])('%s may read process.env', (path) => {
     plant(path, ['export const home = process.env.HOME'])
     expect(lint().filter((found) => found.file === path)).toEqual([])
   })

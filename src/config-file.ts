@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { connectorsSchema } from './config-connectors.ts'
 
 /**
  * The one file for what does not fit a variable, named by `CLOISTER_CONFIG`: strict YAML 1.2, unknown keys refused. It holds no
@@ -36,6 +37,7 @@ const model = z.strictObject({
 })
 
 export const configFileSchema = z.strictObject({
+  connectors: connectorsSchema,
   models: z.record(modelName, model).default({}).describe('What is to be known of models, by `PROVIDER/ID`.'),
 })
 

@@ -258,6 +258,25 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
   return Object.freeze(config)
 }
 
+/**
+ * Values of variables that the configuration file names, by name.
+ * @throws ConfigError for one that is not set, or holds what no header can
+ */
+export function namedVariables(
+  names: readonly string[],
+  environment: NodeJS.ProcessEnv = process.env,
+): ReadonlyMap<string, string> {
+  return new Map(
+    names.map((name) => {
+      const value = environment[name]
+      if (!value) throw new ConfigError(`CLOISTER_CONFIG names the environment variable ${name}, which is not set`)
+      if (!/^[\t\x20-\x7e\x80-\xff]+$/.test(value))
+        throw new ConfigError(`CLOISTER_CONFIG names the environment variable ${name}, whose value (not shown) fits no header`)
+      return [name, value]
+    }),
+  )
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

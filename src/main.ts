@@ -7,17 +7,24 @@ import packageJson from '../package.json' with { type: 'json' }
 import { ModelProviders } from './agent/model-provider.ts'
 import { LocalArtifactStore } from './artifacts/local/local-artifact-store.ts'
 import type { Catalog } from './catalog/catalog.ts'
+import { LiveCatalog } from './catalog/live-catalog.ts'
 import { loadCatalog } from './catalog/load-catalog.ts'
 import { offeredTools } from './catalog/offered-tools.ts'
-import { type Config, ConfigError, loadConfig, prepareHome } from './config.ts'
+import { type Config, ConfigError, loadConfig, namedVariables, prepareHome } from './config.ts'
+import { connectorsOf } from './config-connectors.ts'
+import { connectorTools } from './connectors/connector-tools.ts'
+import { HttpConnectorClient } from './connectors/http/http-client.ts'
+import { StdioConnectorClient } from './connectors/stdio/stdio-client.ts'
 import type { Budgets } from './domain/budget.ts'
 import { CloisterError } from './domain/errors.ts'
+import type { ToolMetadata } from './domain/tool.ts'
 import { buildApp } from './http/app.ts'
 import { createLogger } from './http/logger.ts'
 import { McpEndpoint } from './mcp/mcp-endpoint.ts'
 import { Reconciler } from './operator/reconciler.ts'
 import { PolicySetError } from './policy/cedar/policy-files.ts'
 import { type ComposedPolicy, composePolicy } from './policy/compose-policy.ts'
+import { describedTools } from './policy/offline/described-tools.ts'
 import { OfflineDecider } from './policy/offline/offline-decider.ts'
 import { BubblewrapDriver } from './sandbox/bubblewrap/bubblewrap-driver.ts'
 import { closeInheritedDescriptors } from './sandbox/bubblewrap/inherited-descriptors.ts'
@@ -26,6 +33,8 @@ import type { DriverCheck, SandboxDriver } from './sandbox/sandbox-driver.ts'
 import { VolumeDirectory } from './sandbox/volume-directory.ts'
 import { AuthService } from './services/auth/auth-service.ts'
 import { readOrCreateSecretFile } from './services/auth/secret-file.ts'
+import { ConnectorService, type ConnectorServiceDependencies } from './services/connectors/connector-service.ts'
+import { ThrowawaySandboxes } from './services/connectors/throwaway-sandbox.ts'
 import { EventLog } from './services/event-log.ts'
 import { ApprovalService } from './services/invocations/approval-service.ts'
 import { FileService } from './services/invocations/file-service.ts'
@@ -49,6 +58,9 @@ import { startTracing } from './telemetry/start-tracing.ts'
 /** The composition root: it alone constructs concrete stores, drivers and providers. */
 
 const HOST_BUNDLE = fileURLToPath(new URL('../dist/host.mjs', import.meta.url))
+const CONNECTOR_BRIDGE = fileURLToPath(new URL('../dist/connector-bridge.mjs', import.meta.url))
+/** How long a connector's server may take to start and to list its tools, in ms. */
+const CONNECTOR_LIST_MS = 60_000
 /** The generated password of the first admin, for the CLI on the same machine. */
 export const ADMIN_PASSWORD_FILE = 'admin-password'
 /** A login is good for so long, in seconds. */
@@ -108,8 +120,27 @@ export async function composeServer(config: Config): Promise<RunningServer> {
   const invocationStore = await makeInvocationStore(config, store)
   const artifacts = new LocalArtifactStore(config.ARTIFACT_ROOT)
   const eventLog = new EventLog(store, clock)
-  const catalog = offeredTools(await loadCatalog(), { CLOISTER_SHELL: config.CLOISTER_SHELL })
-  const policy = loadPolicy(config, catalog)
+  const shipped = await loadCatalog()
+  const catalog = new LiveCatalog(offeredTools(shipped, { CLOISTER_SHELL: config.CLOISTER_SHELL }))
+  const isRoot = process.getuid?.() === 0
+  const uids = isRoot && driver.kind !== 'process' ? config.CLOISTER_UID_RANGE : null
+  const limits = { memory_mb: config.CLOISTER_MEMORY_MB, cpus: config.CLOISTER_CPUS, pids: config.CLOISTER_PIDS }
+  const { connectors, httpConnectors } = composeConnectors({
+    config,
+    shipped,
+    catalog,
+    store,
+    // The last uid is no session's.
+    throwaways: new ThrowawaySandboxes({ driver, uid: uids?.last ?? null, limits, epoch: lock.epoch }),
+    policy: {
+      checkTools: (tools) => policy.checkTools(tools),
+      replaceTools: (tools) => policy.replaceTools(tools),
+    },
+    clock,
+    logger,
+  })
+  await connectors.load()
+  const policy: ComposedPolicy = loadPolicy(config, catalog)
   const models = new ModelProviders({
     default_model: config.CLOISTER_MODEL ?? null,
     anthropic: config.ANTHROPIC_API_KEY
@@ -189,7 +220,6 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     clock,
     logger,
   })
-  const isRoot = process.getuid?.() === 0
   const sessions = new SessionService({
     store,
     eventLog,
@@ -200,11 +230,11 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     turns,
     resolveModel: (name) => models.resolve(name),
     isolation: async () => check.isolation,
-    limits: { memory_mb: config.CLOISTER_MEMORY_MB, cpus: config.CLOISTER_CPUS, pids: config.CLOISTER_PIDS },
+    limits,
     budgets,
     idleTimeoutSeconds: config.CLOISTER_IDLE_TIMEOUT_SECONDS,
     allowHostNetwork: config.CLOISTER_ALLOW_HOST_NETWORK && config.CLOISTER_AUTH !== 'payload',
-    uidRange: isRoot && driver.kind !== 'process' ? config.CLOISTER_UID_RANGE : null,
+    uidRange: uids && { first: uids.first, last: uids.last - 1 },
     clock,
     logger,
   })
@@ -239,6 +269,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     approvals,
     turns,
     files,
+    connectors,
     auth,
     eventLog,
     mcp,
@@ -249,6 +280,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
       sandbox: () => requireUsable(driver),
     },
     countSessions: () => store.sessions.countByState(),
+    countConnectors: () => connectors.countByState(),
     metrics: new Registry(),
     logger,
     version: packageJson.version,
@@ -270,7 +302,7 @@ export async function composeServer(config: Config): Promise<RunningServer> {
       await reconciler.stop()
       // Together: a request that waits for a long call is answered once the call is left to the next server.
       await Promise.all([app.close(), turns.stop().then(() => invocations.stop())])
-      await sandboxes.disconnect()
+      await Promise.all([sandboxes.disconnect(), httpConnectors.close()])
       await invocationStore.close()
       await store.close()
       await tracing.stop()
@@ -281,29 +313,32 @@ export async function composeServer(config: Config): Promise<RunningServer> {
 
 /**
  * Deciding without a server: the rules of this version, its catalog, and the policies of a folder (null: those that it comes with).
+ * @param listed tools that a server listed, of which those of connectors count
  * @throws PolicySetError
  */
-export async function offlinePolicy(folder: string | null): Promise<OfflineDecider> {
-  const tools = (await loadCatalog()).list()
+export async function offlinePolicy(folder: string | null, listed: readonly ToolMetadata[] = []): Promise<OfflineDecider> {
+  const own = (await loadCatalog()).list()
+  const ofConnectors = describedTools(listed)
   const { engine } = composePolicy(
     { folder, opa: null },
-    tools.map(({ metadata }) => metadata),
+    [...own, ...ofConnectors].map(({ metadata }) => metadata),
   )
-  return new OfflineDecider(
-    engine,
-    tools.map(({ metadata, input, approvalReason }) => ({
+  return new OfflineDecider(engine, [
+    ...ofConnectors,
+    ...own.map(({ metadata, input, approvalReason }) => ({
       metadata,
       approvalReason,
-      parse: (args) => {
+      parse: (args: Record<string, unknown>) => {
         const parsed = input.safeParse(args)
         if (parsed.success) return { args: parsed.data }
         return { problem: parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'args'}: ${message}`).join('; ') }
       },
     })),
-  )
+  ])
 }
 
 export { PolicySetError } from './policy/cedar/policy-files.ts'
+export { readDescribedTools } from './policy/offline/described-tools.ts'
 export { readPolicyTests, runPolicyTests } from './policy/offline/policy-tests.ts'
 export { replay } from './policy/offline/replay.ts'
 
@@ -311,6 +346,49 @@ export { replay } from './policy/offline/replay.ts'
 export async function doctor(config: Config = loadConfig()): Promise<DriverCheck[]> {
   prepareHome(config.CLOISTER_HOME)
   return [await makeDriver(config).check()]
+}
+
+interface ConnectorParts {
+  config: Config
+  /** All tools of Cloister's own, whether they are offered or not. */
+  shipped: Catalog
+  catalog: LiveCatalog
+  store: SqlStore
+  throwaways: ThrowawaySandboxes
+  policy: ConnectorServiceDependencies['policy']
+  clock: () => Date
+  logger: Logger
+}
+
+/** @throws ConfigError for a connector that cannot be one */
+function composeConnectors({ config, shipped, throwaways, ...parts }: ConnectorParts) {
+  const declared = connectorsOf(config.CLOISTER_CONFIG.connectors)
+  const families = new Set(['session', ...shipped.list().map(({ metadata }) => metadata.family)])
+  const taken = declared.find(({ name }) => families.has(name))
+  if (taken)
+    throw new ConfigError(`CLOISTER_CONFIG: connectors.${taken.name}: Cloister's own tools have this family: choose another name`)
+  const variables = namedVariables(
+    declared.flatMap(({ source }) => (source.kind === 'http' ? Object.values(source.headers) : [])),
+  )
+  const stdioConnectors = new StdioConnectorClient()
+  const httpConnectors = new HttpConnectorClient((variable) => variables.get(variable) ?? '')
+  const connectors: ConnectorService = new ConnectorService({
+    ...parts,
+    connectors: declared,
+    askForTools: (connector) => {
+      if (connector.source.kind === 'http') return httpConnectors.list(connector, CONNECTOR_LIST_MS)
+      const network = connector.source.network && config.CLOISTER_ALLOW_HOST_NETWORK ? 'host' : 'none'
+      return throwaways.run({ network, timeout_ms: CONNECTOR_LIST_MS }, (sandbox, name) =>
+        stdioConnectors.list(connector, sandbox, name, CONNECTOR_LIST_MS),
+      )
+    },
+    makeTools: (connector, listed, refused) =>
+      connectorTools(connector, listed, refused, {
+        client: connector.source.kind === 'http' ? httpConnectors : stdioConnectors,
+        onOtherList: (...seen) => connectors.observe(...seen),
+      }),
+  })
+  return { connectors, httpConnectors }
 }
 
 function loadPolicy(config: Config, catalog: Catalog): ComposedPolicy {
@@ -338,11 +416,15 @@ function reloadPolicy(policy: ComposedPolicy, logger: Pick<Logger, 'info' | 'err
 function makeDriver(config: Config): SandboxDriver {
   const volumes = new VolumeDirectory(config.WORKSPACE_ROOT)
   const runRoot = join(config.CLOISTER_HOME, 'run')
-  if (config.CLOISTER_SANDBOX === 'process') return new ProcessDriver({ runRoot, volumes, hostBundle: HOST_BUNDLE })
+  if (config.CLOISTER_SANDBOX === 'process') {
+    const bundles = { hostBundle: HOST_BUNDLE, connectorBridge: CONNECTOR_BRIDGE }
+    return new ProcessDriver({ runRoot, volumes, ...bundles })
+  }
   return new BubblewrapDriver({
     home: config.CLOISTER_HOME,
     volumes,
     hostBundle: HOST_BUNDLE,
+    connectorBridge: CONNECTOR_BRIDGE,
     binds: config.CLOISTER_SANDBOX_BINDS,
     rootfs: config.CLOISTER_SANDBOX_ROOTFS ?? null,
     ownDirectories: [config.ARTIFACT_ROOT],

@@ -1,17 +1,25 @@
 import { readdirSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildHost } from '../scripts/build-host.ts'
+import { buildConnectorBridge, buildHost } from '../scripts/build-host.ts'
 
-const SOURCES = fileURLToPath(new URL('../src/host', import.meta.url))
-const BUNDLE = fileURLToPath(new URL('../dist/host.mjs', import.meta.url))
+const BUNDLES = [
+  { file: 'host.mjs', folders: ['host'], build: buildHost },
+  { file: 'connector-bridge.mjs', folders: ['connectors', 'domain'], build: buildConnectorBridge },
+]
 
-/** Builds what tests run: the host bundle, when its sources are newer. Renamed into place, as runs may go on side by side. */
+/** Builds what tests run: bundles whose sources are newer. Renamed into place, as runs may go on side by side. */
 export default async function setup(): Promise<void> {
-  const built = statSync(BUNDLE, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const newest = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).map((name) => statSync(join(SOURCES, name)).mtimeMs)
-  if (Math.max(...newest) < built) return
-  const fresh = `${BUNDLE}.${process.pid}.mjs`
-  await buildHost(fresh)
-  renameSync(fresh, BUNDLE)
+  for (const { file, folders, build } of BUNDLES) {
+    const bundle = fileURLToPath(new URL(`../dist/${file}`, import.meta.url))
+    const built = statSync(bundle, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    const newest = folders.flatMap((folder) => {
+      const sources = fileURLToPath(new URL(`../src/${folder}`, import.meta.url))
+      return readdirSync(sources, { recursive: true, encoding: 'utf8' }).map((name) => statSync(join(sources, name)).mtimeMs)
+    })
+    if (Math.max(...newest) < built) continue
+    const fresh = `${bundle}.${process.pid}.mjs`
+    await build(fresh)
+    renameSync(fresh, bundle)
+  }
 }

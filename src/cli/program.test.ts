@@ -24,6 +24,7 @@ test('every command is there', () => {
       ...family('session', 'create', 'list', 'get', 'send', 'chat', 'events', 'close', 'restore', 'delete', 'interrupt', 'token'),
       ...family('tool', 'list', 'invoke'),
       ...family('invocation', 'list', 'get', 'logs', 'artifacts', 'cancel'),
+      ...family('connector', 'list', 'show', 'review'),
       ...family('approval', 'list', 'get', 'approve', 'deny', 'revoke'),
       ...family('policy', 'check', 'test', 'replay'),
       ...family('file', 'get', 'put'),

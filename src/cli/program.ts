@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addApproval } from './commands/approval.ts'
+import { addConnector } from './commands/connector.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addFile } from './commands/file.ts'
 import { addInvocation } from './commands/invocation.ts'
@@ -47,6 +48,7 @@ ${EXIT_HELP}`,
   addApproval(program)
   addPolicy(program)
   addMcp(program)
+  addConnector(program)
   addFile(program)
   addUser(program)
   addToken(program)

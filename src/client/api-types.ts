@@ -1,4 +1,5 @@
 import type { Approval, ApprovalStatus } from '../domain/approval.ts'
+import type { ConnectorList, ConnectorReview, ConnectorSummary, ConnectorTool, ToolDifference } from '../domain/connector.ts'
 import type { ChainVerdict, Delta, Event } from '../domain/event.ts'
 import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/invocation.ts'
 import type { Message } from '../domain/message.ts'
@@ -12,6 +13,9 @@ export type {
   ApprovalStatus,
   Artifact,
   ChainVerdict,
+  ConnectorList,
+  ConnectorSummary,
+  ConnectorTool,
   Delta,
   Event,
   Invocation,
@@ -19,6 +23,23 @@ export type {
   LogLine,
   Message,
   SessionState,
+  ToolDifference,
+}
+
+/** A connector, and what was reviewed of it (null: nothing was). */
+export interface ConnectorDetail {
+  connector: ConnectorSummary
+  list: ConnectorList | null
+  differences: ToolDifference[]
+  reviews: Omit<ConnectorReview, 'tools'>[]
+}
+
+/** What a connector's server lists now. */
+export interface ConnectorLook {
+  connector: ConnectorSummary
+  list: ConnectorList
+  differences: ToolDifference[]
+  accepted: boolean
 }
 
 /** What an agent may use; null: no limit. */

@@ -7,6 +7,9 @@ import type {
   Artifact,
   ChainVerdict,
   CompactTool,
+  ConnectorDetail,
+  ConnectorLook,
+  ConnectorSummary,
   CreateSession,
   CreateUser,
   Delta,
@@ -312,6 +315,22 @@ export class CloisterClient {
   /** `revoke`: before it is used. */
   decideApproval(id: string, decision: 'approve' | 'deny' | 'revoke', reason?: string): Promise<Approval> {
     return this.#approval(this.#post(`/v1/approvals/${segment(id)}/${decision}`, { reason }))
+  }
+
+  // connectors
+
+  listConnectors(): Promise<{ connectors: ConnectorSummary[] }> {
+    return this.#get('/v1/connectors')
+  }
+
+  /** With what was reviewed of it. Its server is not asked. */
+  getConnector(name: string): Promise<ConnectorDetail> {
+    return this.#get(`/v1/connectors/${segment(name)}`)
+  }
+
+  /** Asks its server for its tools. @param digest of the list that was looked at, to let it in; absent: only looks */
+  reviewConnector(name: string, digest?: string): Promise<ConnectorLook> {
+    return this.#post(`/v1/connectors/${segment(name)}/review`, { digest })
   }
 
   #get<T>(path: string, query: Record<string, string | number | boolean | undefined> = {}): Promise<T> {

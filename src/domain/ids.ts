@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-export type IdPrefix = 'ses' | 'inv' | 'apr' | 'art' | 'msg' | 'evt' | 'trn' | 'tok' | 'req'
+export type IdPrefix = 'ses' | 'inv' | 'apr' | 'art' | 'msg' | 'evt' | 'trn' | 'tok' | 'req' | 'crv'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 

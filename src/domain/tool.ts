@@ -18,6 +18,19 @@ export interface ToolMetadata {
   /** The output field that is cut when the output is longer than the limit. */
   primary_output: string | null
   examples: { title: string; args: Record<string, unknown> }[]
+  /** Absent: the tool is Cloister's own. */
+  connector?: ToolConnector
+}
+
+/** Where a tool comes from that an MCP server offers. */
+export interface ToolConnector {
+  name: string
+  /** The server's own name for it. */
+  tool: string
+  /** Of the list of tools that an administrator reviewed. */
+  digest: string
+  /** Why it may not be called now, for everybody; null: it may. */
+  refused: string | null
 }
 
 /** Settings of the server that switch tools on. */

@@ -26,6 +26,9 @@ import { listTokens } from './routes/auth/list-tokens.ts'
 import { login } from './routes/auth/login.ts'
 import { me } from './routes/auth/me.ts'
 import { revokeToken } from './routes/auth/revoke-token.ts'
+import { getConnector } from './routes/connectors/get-connector.ts'
+import { listConnectors } from './routes/connectors/list-connectors.ts'
+import { reviewConnector } from './routes/connectors/review-connector.ts'
 import { openapiDocument } from './routes/documents/openapi.ts'
 import { listEvents } from './routes/events/list-events.ts'
 import { verifyEvents } from './routes/events/verify-events.ts'
@@ -172,6 +175,10 @@ export function buildApp(deps: AppDependencies): App {
     listInvocationArtifacts(scope, deps)
     downloadArtifact(scope, deps)
     cancelInvocation(scope, deps)
+
+    listConnectors(scope, deps)
+    getConnector(scope, deps)
+    reviewConnector(scope, deps)
 
     listApprovals(scope, deps)
     getApproval(scope, deps)

@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Registry } from 'prom-client'
+import type { ConnectorState } from '../domain/connector.ts'
 import type { Caller } from '../domain/principal.ts'
 import type { SessionState } from '../domain/session.ts'
-import type { Approvals, Auth, Files, Invocations, Sessions, Turns } from '../services/contracts.ts'
+import type { Approvals, Auth, Connectors, Files, Invocations, Sessions, Turns } from '../services/contracts.ts'
 import type { EventLog } from '../services/event-log.ts'
 
 /** What of the configuration the HTTP layer reads; the whole configuration fits. */
@@ -26,6 +27,7 @@ export interface AppDependencies {
   approvals: Approvals
   turns: Turns
   files: Files
+  connectors: Connectors
   auth: Auth
   eventLog: EventLog
   /** Sessions as MCP servers. */
@@ -35,6 +37,8 @@ export interface AppDependencies {
   readiness: Record<string, () => Promise<void>>
   /** For the gauge of sessions by state. */
   countSessions: () => Promise<Record<SessionState, number>>
+  /** For the gauge of connectors by state. */
+  countConnectors: () => Record<ConnectorState, number>
   metrics: Registry
   logger: FastifyBaseLogger
   /** The version of this server. */

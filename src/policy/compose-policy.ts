@@ -22,6 +22,10 @@ export interface ComposedPolicy {
   readonly policies: { folder: string; ids: readonly string[]; digest: string }
   /** Reads the folder again. @throws PolicySetError, and what was in force stays in force */
   reload(): void
+  /** Do the policies in force fit these tools? @throws PolicySetError where they do not */
+  checkTools(tools: readonly ToolMetadata[]): void
+  /** From now on these are the tools that policies are about. @throws PolicySetError, and then nothing has changed */
+  replaceTools(tools: readonly ToolMetadata[]): void
 }
 
 /**
@@ -30,7 +34,9 @@ export interface ComposedPolicy {
  */
 export function composePolicy({ folder, opa }: PolicySettings, tools: readonly ToolMetadata[]): ComposedPolicy {
   const source = folder ?? DEFAULT_POLICIES
-  let cedar = new CedarPolicySet(readPolicyFolder(source), tools)
+  let files = readPolicyFolder(source)
+  let current = tools
+  let cedar = new CedarPolicySet(files, current)
   const messages = new MessagePolicies(messageSet(source))
   const engine = new LayeredPolicyEngine({ rules: new RulePolicyEngine(), cedar, opa: opa && new OpaPolicy(opa) })
   return {
@@ -40,11 +46,22 @@ export function composePolicy({ folder, opa }: PolicySettings, tools: readonly T
       return { folder: source, ids: cedar.ids, digest: cedar.digest }
     },
     reload() {
-      const next = new CedarPolicySet(readPolicyFolder(source), tools)
+      const read = readPolicyFolder(source)
+      const next = new CedarPolicySet(read, current)
       const nextMessages = messageSet(source)
       engine.replacePolicies(next)
       messages.replace(nextMessages)
       cedar = next
+      files = read
+    },
+    checkTools(changed) {
+      new CedarPolicySet(files, changed).release()
+    },
+    replaceTools(changed) {
+      const next = new CedarPolicySet(files, changed)
+      engine.replacePolicies(next)
+      cedar = next
+      current = changed
     },
   }
 }

@@ -6,6 +6,7 @@ import type { ToolMetadata } from '../domain/tool.ts'
 import type { Decision, Denial, PolicyEngine, PolicyRequest, PolicyRule } from './policy-engine.ts'
 import { callerBinding } from './rules/caller-binding.ts'
 import { commandArgs } from './rules/command-args.ts'
+import { connectorReview } from './rules/connector-review.ts'
 import { gitRefs } from './rules/git-refs.ts'
 import { gitRemotes } from './rules/git-remotes.ts'
 import { network } from './rules/network.ts'
@@ -20,6 +21,7 @@ import { UnexpectedArgument } from './string-arguments.ts'
 /** Every rule that is in force, in the order in which refusals are named. */
 export const RULES: readonly PolicyRule[] = [
   callerBinding,
+  connectorReview,
   toolSelection,
   scopeRole,
   riskRole,

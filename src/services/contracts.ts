@@ -1,6 +1,7 @@
 import type { Approval, ApprovalStatus } from '../domain/approval.ts'
 import type { Approvers } from '../domain/approvers.ts'
 import type { Budget } from '../domain/budget.ts'
+import type { ConnectorList, ConnectorReview, ConnectorSummary, ToolDifference } from '../domain/connector.ts'
 import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/invocation.ts'
 import type { Message } from '../domain/message.ts'
 import type { Caller } from '../domain/principal.ts'
@@ -209,6 +210,30 @@ export interface Files {
     approved: boolean,
     body: NodeJS.ReadableStream,
   ): Promise<{ path: string; bytes_written: number; sha256: string; invocation: Invocation }>
+}
+
+/** MCP servers of the configuration. Admins only. */
+export interface Connectors {
+  list(caller: Caller): Promise<ConnectorSummary[]>
+  /** `list`: what was reviewed; null: nothing was. `differences`: what was seen to differ from it since. */
+  get(
+    caller: Caller,
+    name: string,
+  ): Promise<{
+    connector: ConnectorSummary
+    list: ConnectorList | null
+    differences: ToolDifference[]
+    reviews: Omit<ConnectorReview, 'tools'>[]
+  }>
+  /**
+   * Asks the server for its tools. With the digest of what the caller has looked at the list is let in, if it is still that one
+   * (`conflict` if not); without, nothing changes, unless it differs from what was reviewed: then the connector is flagged.
+   */
+  review(
+    caller: Caller,
+    name: string,
+    digest: string | null,
+  ): Promise<{ connector: ConnectorSummary; list: ConnectorList; differences: ToolDifference[]; accepted: boolean }>
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Approval, ApprovalStatus } from '../domain/approval.ts'
 import type { Spent } from '../domain/budget.ts'
+import type { ConnectorFlag, ConnectorReview } from '../domain/connector.ts'
 import type { ChainVerdict, Event, EventType } from '../domain/event.ts'
 import type { Artifact, Invocation, InvocationStatus, LogLine } from '../domain/invocation.ts'
 import type { Message } from '../domain/message.ts'
@@ -212,6 +213,19 @@ export interface Store {
     deleteBefore(day: string): Promise<void>
   }
 
+  /** What was reviewed of connectors, and what differs since. Reviews are kept for good: who let in what, when. */
+  readonly connectors: {
+    insertReview(review: ConnectorReview): Promise<void>
+    /** The last one of each connector. */
+    latestReviews(): Promise<ConnectorReview[]>
+    /** Without their tools, newest first, at most `limit`. */
+    reviews(connector: string, limit: number): Promise<Omit<ConnectorReview, 'tools'>[]>
+    /** Replaces the flag that is there. */
+    flag(flag: ConnectorFlag): Promise<void>
+    flags(): Promise<ConnectorFlag[]>
+    unflag(connector: string): Promise<void>
+  }
+
   readonly users: {
     /** Throws `conflict` if the name is taken in the tenant. */
     insert(user: Omit<User, 'roles' | 'last_login_at'> & { password_hash: string }): Promise<void>
@@ -292,7 +306,10 @@ export interface OpenInvocation {
     /** What the caller said about approval: needed when the call is evaluated again after a restart. */
     approved?: boolean
     request_approval?: boolean
-    /** False: it cannot be run again from its args (an upload's body is gone, the system's own steps begin anew). */
+    /**
+     * False: it cannot be run again from its args (an upload's body is gone, the system's own steps begin anew), or may not be,
+     * because it acted where nobody can ask what became of it.
+     */
     resumable?: boolean
     /** How it ended, when the store of finished records was away then: it is put there as soon as that store is back. */
     finished?: Invocation

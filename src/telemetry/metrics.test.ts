@@ -8,7 +8,11 @@ let registry: Registry
 let metrics: ReturnType<typeof makeMetrics>
 beforeEach(() => {
   registry = new Registry()
-  metrics = makeMetrics(registry, { openStreams: () => 3, countSessions: async () => ({ idle: 2, busy: 1 }) })
+  metrics = makeMetrics(registry, {
+    openStreams: () => 3,
+    countSessions: async () => ({ idle: 2, busy: 1 }),
+    countConnectors: () => ({ changed: 1 }),
+  })
 })
 
 /** The samples of one scrape, buckets left out. */

@@ -4,6 +4,7 @@ import type { Event } from '../domain/event.ts'
 export interface MetricSources {
   openStreams: () => number
   countSessions: () => Promise<Record<string, number>>
+  countConnectors: () => Record<string, number>
 }
 
 /** Seconds. Requests are short; calls and models take what they take; a sandbox should be there at once. */
@@ -48,6 +49,15 @@ export function makeMetrics(registry: Registry, sources: MetricSources) {
     registers,
     async collect() {
       for (const [state, count] of Object.entries(await sources.countSessions())) this.set({ state }, count)
+    },
+  })
+  new Gauge({
+    name: 'cloister_connectors',
+    help: 'Connectors by state: reviewed; unreviewed; changed, whose tools are refused until they are reviewed again.',
+    labelNames: ['state'] as const,
+    registers,
+    collect() {
+      for (const [state, count] of Object.entries(sources.countConnectors())) this.set({ state }, count)
     },
   })
   const invocations = counter('cloister_invocations_total', 'Invocations that ended, by tool and status.', ['tool', 'status'])

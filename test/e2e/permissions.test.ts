@@ -181,6 +181,15 @@ const ROWS: Row[] = [
     body: { principal: 'default/olivia', role_name: 'user' },
     expected: [201, 403, 403, 403, 401],
   },
+  { name: 'connectors', method: 'GET', path: () => '/v1/connectors', expected: [200, 403, 403, 403, 401] },
+  { name: 'connectors get', method: 'GET', path: () => '/v1/connectors/unknown', expected: [404, 403, 403, 403, 401] },
+  {
+    name: 'connectors review',
+    method: 'POST',
+    path: () => '/v1/connectors/unknown/review',
+    body: {},
+    expected: [404, 403, 403, 403, 401],
+  },
   { name: 'own tokens', method: 'GET', path: () => '/v1/auth/tokens', expected: [200, 200, 200, 403, 401] },
 ]
 

@@ -51,6 +51,7 @@ export async function sampleApp(
     config,
     readiness: { store: () => store.ping() },
     countSessions: () => store.sessions.countByState(),
+    countConnectors: () => ({ unreviewed: 0, reviewed: 1, changed: 0 }),
     metrics: new Registry(),
     logger: createLogger('debug', { write: (line: string) => void log.push(line) }),
     version: '1.2.3',

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { Approval } from '../../src/domain/approval.ts'
 import { argsDigest, sha256 } from '../../src/domain/canonical-json.ts'
+import type { ConnectorList, ConnectorSummary } from '../../src/domain/connector.ts'
 import { errors } from '../../src/domain/errors.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { type Invocation, InvocationRefused } from '../../src/domain/invocation.ts'
@@ -11,6 +12,7 @@ import { nextState, type Session, type SessionAction } from '../../src/domain/se
 import type { ToolMetadata } from '../../src/domain/tool.ts'
 import type {
   Approvals,
+  Connectors,
   CreateSession,
   Files,
   Invocations,
@@ -309,7 +311,62 @@ export function sampleServices(store: Store, eventLog: EventLog) {
     },
   }
 
-  return { sessions, invocations, approvals, turns, files, asked, records, approvalRecords }
+  const connectors: Connectors = {
+    list: (caller) => admin(caller, [sampleConnector]),
+    get: (caller, name) => known(caller, name, { connector: sampleConnector, list: sampleList, differences: [], reviews: [] }),
+    review: (caller, name, digest) =>
+      known(caller, name, { connector: sampleConnector, list: sampleList, differences: [], accepted: digest !== null }),
+  }
+
+  return { sessions, invocations, approvals, turns, files, connectors, asked, records, approvalRecords }
+}
+
+async function admin<T>(caller: Caller, answer: T): Promise<T> {
+  if (caller.kind !== 'user' || !caller.admin) throw errors.permissionDenied('connector:review')
+  return answer
+}
+
+async function known<T>(caller: Caller, name: string, answer: T): Promise<T> {
+  await admin(caller, null)
+  if (name !== sampleConnector.name) throw errors.notFound('connector')
+  return answer
+}
+
+const DIGEST = 'ab'.repeat(32)
+const sampleConnector: ConnectorSummary = {
+  name: 'tracker',
+  kind: 'http',
+  target: 'https://tracker.example/mcp',
+  state: 'reviewed',
+  reason: null,
+  review: { digest: DIGEST, reviewed_by: 'default/admin', reviewed_at: '2026-01-01T00:00:00.000Z' },
+  flagged_at: null,
+}
+const sampleList: ConnectorList = {
+  digest: DIGEST,
+  tools: [
+    {
+      listed: {
+        name: 'search',
+        title: null,
+        description: 'Searches.',
+        input_schema: { type: 'object' },
+        output_schema: null,
+        annotations: { readOnlyHint: true },
+      },
+      name: 'tracker.search',
+      problem: null,
+      declared: {
+        scope: 'external',
+        side_effects: 'none',
+        risk_level: 'low',
+        requires_approval: false,
+        timeout_seconds: 60,
+        output_limit_kb: 256,
+      },
+    },
+  ],
+  missing: [],
 }
 
 export const sampleTool: ToolMetadata = {

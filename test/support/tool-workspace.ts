@@ -15,6 +15,7 @@ import { VolumeDirectory } from '../../src/sandbox/volume-directory.ts'
 import { makeToolSandbox } from '../../src/services/invocations/tool-sandbox.ts'
 
 const HOST_BUNDLE = fileURLToPath(new URL('../../dist/host.mjs', import.meta.url))
+const CONNECTOR_BRIDGE = fileURLToPath(new URL('../../dist/connector-bridge.mjs', import.meta.url))
 
 const NODE_MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
 /** Nobody's: whom root's sandbox belongs to. */
@@ -192,10 +193,11 @@ export class ToolWorkspace {
 }
 
 async function chooseDriver(kind: string, root: string, volumes: VolumeDirectory): Promise<SandboxDriver> {
-  const processes = new ProcessDriver({ runRoot: join(root, 'run'), volumes, hostBundle: HOST_BUNDLE })
+  const bundles = { hostBundle: HOST_BUNDLE, connectorBridge: CONNECTOR_BRIDGE }
+  const processes = new ProcessDriver({ runRoot: join(root, 'run'), volumes, ...bundles })
   if (kind === 'process') return processes
   // The repository's own packages, for tests that run a test runner of theirs.
-  const bubblewrap = new BubblewrapDriver({ home: root, volumes, hostBundle: HOST_BUNDLE, binds: [NODE_MODULES] })
+  const bubblewrap = new BubblewrapDriver({ home: root, volumes, ...bundles, binds: [NODE_MODULES] })
   const { usable, checks } = await bubblewrap.check()
   if (usable) return bubblewrap
   const missing = checks.filter((check) => check.required && !check.ok).map((check) => `${check.name}: ${check.detail}`)

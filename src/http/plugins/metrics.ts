@@ -7,7 +7,8 @@ import type { EventStreams } from '../event-streams.ts'
 /** Counts the requests, and what the log tells of. What each metric is: docs/metrics.md. */
 export function metrics(app: App, deps: AppDependencies, streams: EventStreams): void {
   collectDefaultMetrics({ register: deps.metrics })
-  const made = makeMetrics(deps.metrics, { openStreams: () => streams.open, countSessions: deps.countSessions })
+  const { countSessions, countConnectors } = deps
+  const made = makeMetrics(deps.metrics, { openStreams: () => streams.open, countSessions, countConnectors })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.is404 ? 'unknown' : (request.routeOptions.url ?? 'unknown')
     made.requests.inc({ method: request.method, route, status: reply.statusCode })

@@ -16,6 +16,7 @@ const TAGS = {
   invocations: 'Records of tool calls.',
   approvals: "People's decisions about calls.",
   mcp: "A session's tools over the Model Context Protocol.",
+  connectors: 'MCP servers of the configuration. Admins only.',
 }
 
 /** The OpenAPI document, generated from the schemas of the routes that are added later. Served by routes/documents. */

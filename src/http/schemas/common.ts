@@ -30,6 +30,7 @@ export function pageRequest(query: { limit: number; cursor?: string | undefined 
 
 export const sessionParams = z.strictObject({ session_id: z.string().min(1).max(128) })
 export const invocationParams = z.strictObject({ invocation_id: z.string().min(1).max(128) })
+export const connectorParams = z.strictObject({ connector: z.string().min(1).max(128) })
 export const approvalParams = z.strictObject({ approval_id: z.string().min(1).max(128) })
 
 /** A body without fields, which may be left out. A field in it is refused by name all the same. */

@@ -54,6 +54,10 @@ export const toolSchema = z
     observability: z.object({ trace_name: z.string(), span_name: z.string() }),
     primary_output: z.string().nullable(),
     examples: z.array(z.object({ title: z.string(), args: jsonObject() })),
+    connector: z
+      .object({ name: z.string(), tool: z.string(), digest: z.string(), refused: z.string().nullable() })
+      .optional()
+      .describe('Where it comes from, when it is not our own; `refused`: why nobody may call it now.'),
     statistics: statisticsSchema
       .nullable()
       .describe("How calls of it ended, of all sessions of the session's tenant; null: nobody called it in that window."),

@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'no
 import { join, resolve } from 'node:path'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import { ISOLATION_LEVELS, type Isolation, type SandboxRecord } from '../../domain/session.ts'
-import type { HostBoot } from '../../host/wire.ts'
+import { CONNECTOR_BRIDGE_ENV, type HostBoot } from '../../host/wire.ts'
 import type { HostClient } from '../host-client.ts'
 import { connectHost, listRuns, type PreparedRun, prepareRun, readToken, runDirectory } from '../host-launch.ts'
 import type { Sandbox } from '../sandbox.ts'
@@ -11,7 +11,7 @@ import { SandboxLost } from '../sandbox-errors.ts'
 import type { VolumeDirectory } from '../volume-directory.ts'
 import { attest } from './attestation.ts'
 import { checkBubblewrap } from './bubblewrap-check.ts'
-import { bwrapArguments, DESCRIPTORS, SESSION_HOME, searchPath } from './bwrap-arguments.ts'
+import { bwrapArguments, CONNECTOR_BRIDGE, DESCRIPTORS, SESSION_HOME, searchPath } from './bwrap-arguments.ts'
 import { Cgroups, enter, type SandboxCgroups } from './cgroups.ts'
 import { binsOf, refuseBind, shownBy } from './extra-binds.ts'
 import { limitByRlimits, sizes } from './limits.ts'
@@ -34,6 +34,8 @@ export interface BubblewrapDriverOptions {
   volumes: VolumeDirectory
   /** Host's bundle, `dist/host.mjs`. */
   hostBundle: string
+  /** The bridge's bundle, `dist/connector-bridge.mjs`. Absent: no connector runs in these sandboxes. */
+  connectorBridge?: string
   /** More directories to show, read-only, under their own names (CLOISTER_SANDBOX_BINDS). Empty: none. */
   binds?: string[]
   /** A root file system to use instead of the machine's own programs. Absent or null: the machine's. */
@@ -163,7 +165,8 @@ export class BubblewrapDriver implements SandboxDriver {
 
   /** Installed once for each driver; a failure is tried again by the next start. */
   #install(): Promise<Runtime> {
-    this.#runtime ??= installRuntime(this.#options.home, this.#nodePath, this.#options.hostBundle).catch((error: unknown) => {
+    const { home, hostBundle, connectorBridge = null } = this.#options
+    this.#runtime ??= installRuntime(home, this.#nodePath, hostBundle, connectorBridge).catch((error: unknown) => {
       this.#runtime = null
       throw error
     })
@@ -215,6 +218,7 @@ export class BubblewrapDriver implements SandboxDriver {
       secrets: spec.purpose === 'clone' ? null : stage.place(this.volumes.secrets(spec.session_id)),
       node: stage.place(runtime.node),
       bundle: stage.place(runtime.bundle),
+      connectorBridge: runtime.connectorBridge === null || spec.purpose === 'clone' ? null : stage.place(runtime.connectorBridge),
       binds: spec.purpose === 'clone' ? [] : binds.map((path) => ({ source: stage.place(path), destination: path })),
       nodeOptions: [`--max-old-space-size=${heapMb}`],
       tmpBytes,
@@ -242,6 +246,7 @@ export class BubblewrapDriver implements SandboxDriver {
         USER: 'sandbox',
         LOGNAME: 'sandbox',
         SHELL: '/bin/bash',
+        ...(this.#options.connectorBridge !== undefined && { [CONNECTOR_BRIDGE_ENV]: CONNECTOR_BRIDGE }),
       },
     }
   }

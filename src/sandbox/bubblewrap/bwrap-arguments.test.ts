@@ -12,6 +12,7 @@ const plan: BwrapPlan = {
   secrets: '/stage/secrets',
   node: '/stage/node',
   bundle: '/stage/host.mjs',
+  connectorBridge: null,
   binds: [{ source: '/stage/9', destination: '/opt/tools' }],
   nodeOptions: ['--max-old-space-size=64'],
   tmpBytes: 1000,

@@ -6,6 +6,8 @@ export const SANDBOX_UID = 1000
 /** Where host's program stands inside. */
 const HOST_NODE = '/opt/cloister/node'
 const HOST_BUNDLE = '/opt/cloister/host.mjs'
+/** Where the program stands that keeps connectors' servers running. */
+export const CONNECTOR_BRIDGE = '/opt/cloister/connector-bridge.mjs'
 
 /** Descriptors that bwrap gets. 3 is host's listening socket and goes on to it; bwrap closes the others. */
 export const DESCRIPTORS = { listen: 3, info: 4, block: 5, seccomp: 6 } as const
@@ -36,6 +38,8 @@ export interface BwrapPlan {
   secrets: string | null
   node: string
   bundle: string
+  /** Null: no connector runs in sandboxes. */
+  connectorBridge: string | null
   /** More directories, read-only, under their own names. */
   binds: { source: string; destination: string }[]
   /** Options of the Node that runs host. */
@@ -70,6 +74,7 @@ export function bwrapArguments(plan: BwrapPlan): string[] {
     ...plan.binds.flatMap(({ source, destination }) => readOnly(source, destination)),
     ...readOnly(plan.node, HOST_NODE),
     ...readOnly(plan.bundle, HOST_BUNDLE),
+    ...(plan.connectorBridge === null ? [] : readOnly(plan.connectorBridge, CONNECTOR_BRIDGE)),
     ...['--bind', plan.volume, '/session'],
     ...(plan.secrets === null
       ? [...sized('/session/secrets', 4096, '0500'), '--remount-ro', '/session/secrets']

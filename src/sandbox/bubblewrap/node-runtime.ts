@@ -10,6 +10,8 @@ export interface Runtime {
   /** Execute-only. */
   node: string
   bundle: string
+  /** Null: none was given. */
+  connectorBridge: string | null
   seccomp: string
   /** Files of `/etc` that we make, by name, for each kind of network. */
   etc: Record<'none' | 'host', Record<string, string>>
@@ -21,7 +23,12 @@ export interface Runtime {
  * neither trace it nor read its memory, environment or maps. The names come from the contents, so that an upgrade never changes
  * what a running sandbox was made of.
  */
-export async function installRuntime(home: string, nodePath: string, hostBundle: string): Promise<Runtime> {
+export async function installRuntime(
+  home: string,
+  nodePath: string,
+  hostBundle: string,
+  connectorBridge: string | null = null,
+): Promise<Runtime> {
   const directory = join(home, 'runtime')
   await mkdir(directory, { recursive: true, mode: 0o711 })
   const text = async (prefix: string, suffix: string, content: string | Buffer): Promise<string> => {
@@ -40,6 +47,7 @@ export async function installRuntime(home: string, nodePath: string, hostBundle:
   return {
     node,
     bundle: await text('host', '.mjs', await readFile(hostBundle)),
+    connectorBridge: connectorBridge === null ? null : await text('connector', '.mjs', await readFile(connectorBridge)),
     seccomp: await text('seccomp', '.bpf', seccompProgram(process.arch)),
     etc: { none: await etc('none'), host: await etc('host') },
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CloisterError, errors } from '../../domain/errors.ts'
 import type { Isolation, SandboxRecord } from '../../domain/session.ts'
-import { type HostBoot, INVOCATION_ENV } from '../../host/wire.ts'
+import { CONNECTOR_BRIDGE_ENV, type HostBoot, INVOCATION_ENV } from '../../host/wire.ts'
 import type { HostClient } from '../host-client.ts'
 import { connectHost, listRuns, type PreparedRun, prepareRun, readToken, removeRun, runDirectory } from '../host-launch.ts'
 import type { Sandbox } from '../sandbox.ts'
@@ -36,6 +36,8 @@ export interface ProcessDriverOptions {
   volumes: VolumeDirectory
   /** Host's bundle, `dist/host.mjs`. */
   hostBundle: string
+  /** The bridge's bundle, `dist/connector-bridge.mjs`. Absent: no connector runs in these sandboxes. */
+  connectorBridge?: string
   /** Absent: the Node that runs the server. */
   node?: string
   /** PATH of commands. Absent: the usual directories of a system. */
@@ -51,6 +53,7 @@ export class ProcessDriver implements SandboxDriver {
   readonly volumes: VolumeDirectory
   readonly #runRoot: string
   readonly #hostBundle: string
+  readonly #connectorBridge: string | null
   readonly #node: string
   readonly #path: string
 
@@ -58,6 +61,7 @@ export class ProcessDriver implements SandboxDriver {
     this.volumes = options.volumes
     this.#runRoot = options.runRoot
     this.#hostBundle = options.hostBundle
+    this.#connectorBridge = options.connectorBridge ?? null
     this.#node = options.node ?? process.execPath
     this.#path = options.path ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
   }
@@ -168,6 +172,7 @@ export class ProcessDriver implements SandboxDriver {
         LANG: 'C.UTF-8',
         [SESSION_ENV]: volume,
         [RUN_ENV]: run.dir,
+        ...(this.#connectorBridge !== null && { [CONNECTOR_BRIDGE_ENV]: this.#connectorBridge }),
       },
     }
   }

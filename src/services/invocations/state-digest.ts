@@ -33,6 +33,8 @@ export async function stateDigest(
   if (tool.side_effects === 'none') return null
   const state: Record<string, string> = {}
   for (const path of writtenPaths(tool, args)) state[`path ${path}`] = await pathState(path, sandbox)
+  // Who approves has seen what the tool was then said to do.
+  if (tool.connector) state['connector'] = tool.connector.digest
   if (tool.family === 'git') state['git'] = await gitState(sandbox)
   return Object.keys(state).length === 0 ? null : sha256(canonicalJson(state))
 }

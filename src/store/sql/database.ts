@@ -20,6 +20,8 @@ export interface Database {
   invocation_logs: InvocationLogsTable
   approvals: ApprovalsTable
   artifacts: ArtifactsTable
+  connector_reviews: ConnectorReviewsTable
+  connector_flags: ConnectorFlagsTable
   tool_outcomes: ToolOutcomesTable
   users: UsersTable
   role_bindings: RoleBindingsTable
@@ -203,6 +205,24 @@ export interface RoleBindingsTable {
   principal: string
   role_name: string
   created_at: string
+}
+
+export interface ConnectorReviewsTable {
+  id: string
+  connector: string
+  source_digest: string
+  digest: string
+  tools: Json
+  reviewed_by: string
+  reviewed_at: string
+}
+
+export interface ConnectorFlagsTable {
+  connector: string
+  digest: string
+  differences: Json
+  session_id: string | null
+  flagged_at: string
 }
 
 export interface ApiTokensTable {

@@ -6,6 +6,7 @@ import { approvers } from './migrations/0002-approvers.ts'
 import { budgets } from './migrations/0003-budgets.ts'
 import { toolOutcomes } from './migrations/0004-tool-outcomes.ts'
 import { artifactsBySession } from './migrations/0005-artifacts-by-session.ts'
+import { connectors } from './migrations/0006-connectors.ts'
 
 /** In order. A migration that was released is never changed: add the next number. */
 export const MIGRATIONS: Record<string, Migration> = {
@@ -14,6 +15,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0003-budgets': budgets,
   '0004-tool-outcomes': toolOutcomes,
   '0005-artifacts-by-session': artifactsBySession,
+  '0006-connectors': connectors,
 }
 
 const TABLE = 'schema_migrations'

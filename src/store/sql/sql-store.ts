@@ -3,6 +3,7 @@ import type { Store } from '../store.ts'
 import { apiTokens } from './api-tokens.ts'
 import { approvals } from './approvals.ts'
 import { artifacts } from './artifacts.ts'
+import { connectors } from './connectors.ts'
 import type { Database } from './database.ts'
 import { events } from './events.ts'
 import { logs } from './logs.ts'
@@ -39,6 +40,7 @@ export class SqlStore implements Store {
   readonly artifacts: Store['artifacts']
   readonly logs: Store['logs']
   readonly toolOutcomes: Store['toolOutcomes']
+  readonly connectors: Store['connectors']
   readonly users: Store['users']
   readonly roleBindings: Store['roleBindings']
   readonly apiTokens: Store['apiTokens']
@@ -60,6 +62,7 @@ export class SqlStore implements Store {
     this.artifacts = artifacts(db)
     this.logs = logs(db)
     this.toolOutcomes = toolOutcomes(db)
+    this.connectors = connectors(db)
     this.users = users(db)
     this.roleBindings = roleBindings(db)
     this.apiTokens = apiTokens(db)

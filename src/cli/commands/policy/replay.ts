@@ -25,8 +25,9 @@ Example:
       const { client, out } = contextOf(command)
       const session = await client.getSession(options.session)
       const invocations = await allInvocations(client, session.id)
+      const { tools } = await client.listTools(session.id)
       const { version, calls } = await usable(async ({ offlinePolicy, replay }) => {
-        const decider = await offlinePolicy(options.policy ?? null)
+        const decider = await offlinePolicy(options.policy ?? null, tools)
         return { version: decider.version, calls: await replay(decider, session, invocations) }
       })
       const of = (verdict: string) => calls.filter((call) => call.verdict === verdict)

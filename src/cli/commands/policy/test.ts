@@ -9,6 +9,7 @@ export function addTest(policy: Command): void {
     .command('test <dir>')
     .description('decide the calls of *.test.json files under the policies of the same folder, and compare (needs no server)')
     .option('--policy <dir>', 'the policies, if they are not *.cedar in DIR; without any, those that Cloister comes with')
+    .option('--tools <file>', 'tools of connectors: what `cloister tool list SESSION --json` printed')
     .addHelpText(
       'after',
       `
@@ -16,13 +17,15 @@ Exits with 1 when a decision is not what the file expects, with 2 when a file or
 
 Examples:
   cloister policy test ./policies
-  cloister policy test ./tests --policy ./policies`,
+  cloister policy test ./tests --policy ./policies
+  cloister policy test ./policies --tools tools.json`,
     )
-    .action(async (dir: string, options: { policy?: string }, command: Command) => {
+    .action(async (dir: string, options: { policy?: string; tools?: string }, command: Command) => {
       const { out } = contextOf(command)
-      const results = await usable(async ({ offlinePolicy, readPolicyTests, runPolicyTests }) => {
+      const results = await usable(async ({ offlinePolicy, readDescribedTools, readPolicyTests, runPolicyTests }) => {
         const files = readPolicyTests(dir)
-        return runPolicyTests(await offlinePolicy(options.policy ?? (holdsPolicies(dir) ? dir : null)), files)
+        const tools = options.tools === undefined ? [] : readDescribedTools(options.tools)
+        return runPolicyTests(await offlinePolicy(options.policy ?? (holdsPolicies(dir) ? dir : null), tools), files)
       })
       const failed = results.filter(({ passed }) => !passed)
       out.result({ passed: results.length - failed.length, failed: failed.length, results }, () =>

@@ -1,0 +1,25 @@
+/** A connector's server cannot be used as it is. The message is our own words; what the server said in it is plain and short. */
+export class ConnectorFault extends Error {
+  readonly code: 'unreachable' | 'unfit' | 'timeout' | 'lost' | 'refused'
+
+  /**
+   * `unreachable`: nothing was sent. `refused`: the server did not take the request. `lost`, `timeout`: it may have acted. `unfit`:
+   * what it answers cannot be used.
+   */
+  constructor(code: ConnectorFault['code'], message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'ConnectorFault'
+    this.code = code
+  }
+}
+
+const SAID = 500
+
+/** What a stranger said, on one line, without what steers a terminal, and short. */
+export function said(text: unknown): string {
+  const plain = String(text)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ')
+    .trim()
+  return plain.length > SAID ? `${plain.slice(0, SAID).toWellFormed()}...` : plain
+}

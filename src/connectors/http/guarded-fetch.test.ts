@@ -1,0 +1,76 @@
+import type { lookup } from 'node:dns'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { HttpSource } from '../../domain/connector.ts'
+import { guardedFetch } from './guarded-fetch.ts'
+
+let port: number
+let reached = 0
+const server = createServer((_request, response) => {
+  reached++
+  response.end('here')
+})
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  port = (server.address() as AddressInfo).port
+})
+afterAll(() => void server.close())
+
+const source = (url: string, fields: Partial<HttpSource> = {}): HttpSource => ({
+  kind: 'http',
+  url,
+  headers: {},
+  allow_loopback_http: false,
+  allow_private_addresses: [],
+  ...fields,
+})
+
+/** A name server that answers with these addresses. */
+const answering = (...addresses: string[]) =>
+  ((_name: string, _options: object, callback: (...answer: unknown[]) => void) =>
+    callback(
+      null,
+      addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+    )) as unknown as typeof lookup
+
+const get = (given: HttpSource, names = answering('127.0.0.1'), url = given.url) =>
+  guardedFetch({ source: given, headers: {}, lookup: names })(url)
+
+describe('what a connector may reach', () => {
+  it('is loopback where the configuration says so', async () => {
+    const given = source(`http://localhost:${port}/`, { allow_loopback_http: true })
+    expect(await (await get(given)).text()).toBe('here')
+    const listed = source(`http://anything.example:${port}/`, { allow_private_addresses: ['127.0.0.0/8'] })
+    expect(await (await get(listed)).text()).toBe('here')
+  })
+
+  it.each([
+    ['loopback', ['127.0.0.1']],
+    ['loopback in IPv6', ['::1']],
+    ['loopback as a mapped address', ['::ffff:127.0.0.1']],
+    ['a private network', ['10.1.2.3']],
+    ["a cloud's metadata", ['169.254.169.254']],
+    ['one private address among public ones', ['93.184.216.34', '192.168.1.1']],
+  ])('is not %s', async (_what, addresses) => {
+    const before = reached
+    await expect(get(source(`http://anything.example:${port}/`), answering(...addresses))).rejects.toThrow(/private address/)
+    expect(reached).toBe(before)
+  })
+
+  it.each(['127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '10.0.0.1'])('is not the address %s itself', async (host) => {
+    await expect(get(source(`http://${host}:${port}/`))).rejects.toThrow(/private address/)
+  })
+
+  it('is not a name that leads elsewhere than loopback, where only loopback is let in', async () => {
+    const given = source(`http://localhost:${port}/`, { allow_loopback_http: true })
+    await expect(get(given, answering('10.0.0.1'))).rejects.toThrow(/private address/)
+  })
+
+  it('is not another origin than its own', async () => {
+    const given = source(`http://127.0.0.1:${port}/`, { allow_loopback_http: true })
+    const before = reached
+    await expect(get(given, answering('127.0.0.1'), `http://127.0.0.1:${port + 1}/`)).rejects.toThrow(/another place/)
+    expect(reached).toBe(before)
+  })
+})

@@ -1,0 +1,138 @@
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import type { Connector, HttpSource, ListedTool } from '../../domain/connector.ts'
+import { makeRedactor, type Redactor } from '../../domain/redaction.ts'
+import type { ConnectorAnswer, ConnectorCall, ConnectorClient } from '../connector-client.ts'
+import { ConnectorFault } from '../connector-fault.ts'
+import { McpSession } from '../mcp-session.ts'
+import { guardedFetch } from './guarded-fetch.ts'
+
+/** A list that is older is asked for again before a call. */
+const TRUST_MS = 30_000
+/** A connection that nobody uses is given up after so long; of the rest, the longest unused first. */
+const IDLE_MS = 10 * 60_000
+const MOST_CONNECTIONS = 64
+const MOST_PROGRESS = 100
+
+interface Connection {
+  key: string
+  session: Promise<McpSession>
+  used: number
+  calls: number
+}
+
+/**
+ * Remote MCP servers. Each session of ours has a connection of its own, so that what a server remembers stays with it; none outlives the
+ * process. What a server answers is searched for the values that it was sent in headers.
+ */
+export class HttpConnectorClient implements ConnectorClient {
+  readonly #values: (variable: string) => string
+  readonly #connections = new Map<string, Connection>()
+
+  /** @param values of environment variables that the configuration names */
+  constructor(values: (variable: string) => string) {
+    this.#values = values
+  }
+
+  async call(call: ConnectorCall, context: Parameters<ConnectorClient['call']>[1]): Promise<ConnectorAnswer> {
+    const { connector, tool, args, digest, repeatable, timeout_ms } = call
+    const redactor = this.#redactor(connector)
+    const { signal } = context
+    let told = 0
+    const connection = this.#connection(connector, context.session.id, timeout_ms)
+    connection.calls++
+    try {
+      const session = await connection.session
+      const answer = await session.call({
+        tool: tool.name,
+        args,
+        digest,
+        timeout_ms,
+        signal,
+        onProgress: (message) => {
+          if (told++ < MOST_PROGRESS) context.log(redactor.text(message))
+        },
+        // What goes out may have been done: host, which knows what was done in a sandbox, knows nothing of it.
+        ...(!repeatable && { beforeCall: () => context.actsOutside() }),
+      })
+      return redactor.value(answer) as ConnectorAnswer
+    } catch (error) {
+      // Whatever state it is in is not one to go on with.
+      if (!(error instanceof ConnectorFault && error.code === 'refused')) await this.#drop(connection)
+      throw redacted(error, redactor)
+    } finally {
+      connection.calls--
+      connection.used = Date.now()
+    }
+  }
+
+  /** Over a connection of its own. @throws ConnectorFault */
+  async list(connector: Connector, timeout_ms: number): Promise<ListedTool[]> {
+    const redactor = this.#redactor(connector)
+    try {
+      const session = await this.#connect(connector, { timeout_ms })
+      try {
+        return redactor.value(await session.list({ timeout_ms })) as ListedTool[]
+      } finally {
+        await session.close()
+      }
+    } catch (error) {
+      throw redacted(error, redactor)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#connections.values()].map((connection) => this.#drop(connection)))
+  }
+
+  #connection(connector: Connector, sessionId: string, timeout_ms: number): Connection {
+    this.#expire()
+    const key = JSON.stringify([connector.name, sessionId])
+    const known = this.#connections.get(key)
+    if (known) return known
+    // Those who come while it is made share it: nobody's cancellation ends it for the others.
+    const session = this.#connect(connector, { timeout_ms })
+    const connection: Connection = { key, session, used: Date.now(), calls: 0 }
+    session.catch(() => undefined)
+    this.#connections.set(key, connection)
+    return connection
+  }
+
+  async #connect(connector: Connector, options: { timeout_ms: number }): Promise<McpSession> {
+    const source = connector.source as HttpSource
+    const session = new McpSession(TRUST_MS)
+    const transport = new StreamableHTTPClientTransport(new URL(source.url), {
+      fetch: guardedFetch({ source, headers: this.#headers(source) }),
+      requestInit: { redirect: 'manual' },
+    })
+    await session.connect(transport, options)
+    return session
+  }
+
+  #expire(): void {
+    const idle = [...this.#connections.values()].filter(({ calls }) => calls === 0).toSorted((a, b) => a.used - b.used)
+    const excess = this.#connections.size - MOST_CONNECTIONS + 1
+    for (const [index, connection] of idle.entries())
+      if (index < excess || Date.now() - connection.used > IDLE_MS) void this.#drop(connection)
+  }
+
+  async #drop(connection: Connection): Promise<void> {
+    if (this.#connections.get(connection.key) === connection) this.#connections.delete(connection.key)
+    const session = await connection.session.catch(() => null)
+    await session?.close()
+  }
+
+  #headers(source: HttpSource): Record<string, string> {
+    return Object.fromEntries(Object.entries(source.headers).map(([name, variable]) => [name, this.#values(variable)]))
+  }
+
+  #redactor(connector: Connector): Redactor {
+    const variables = Object.values((connector.source as HttpSource).headers)
+    // Of `Bearer xyz` the second word alone is a secret too; lines of a value are looked for one by one.
+    const needles = (value: string) => [value, ...value.split(' ').slice(1)].join('\n')
+    return makeRedactor(Object.fromEntries(variables.map((variable) => [variable, needles(this.#values(variable))])))
+  }
+}
+
+function redacted(error: unknown, redactor: Redactor): unknown {
+  return error instanceof ConnectorFault ? new ConnectorFault(error.code, redactor.text(error.message), error.cause) : error
+}

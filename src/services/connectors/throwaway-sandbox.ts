@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ToolSandbox } from '../../catalog/define-tool.ts'
+import { ToolError } from '../../domain/errors.ts'
+import { newId } from '../../domain/ids.ts'
+import type { Limits } from '../../domain/session.ts'
+import type { SandboxDriver } from '../../sandbox/sandbox-driver.ts'
+import { makeToolSandbox } from '../invocations/tool-sandbox.ts'
+
+/** What one look writes. */
+const OUTPUT_BYTES = 32 * 1024 * 1024
+
+export interface ThrowawayOptions {
+  driver: SandboxDriver
+  /** A host uid that no session has; null: the server's own. */
+  uid: number | null
+  limits: Limits
+  /** Of this server's lease. */
+  epoch: number
+}
+
+/** Sandboxes with an empty volume and no secrets, for one look at what runs in them. One at a time: they share a uid. */
+export class ThrowawaySandboxes {
+  readonly #options: ThrowawayOptions
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: ThrowawayOptions) {
+    this.#options = options
+  }
+
+  /** Nothing of it is left when this settles. @throws ToolError `timeout`, and what `work` and the driver throw */
+  run<T>(
+    options: { network: 'none' | 'host'; timeout_ms: number },
+    work: (sandbox: ToolSandbox, name: string) => Promise<T>,
+  ): Promise<T> {
+    const mine = this.#last.then(() => this.#run(options, work))
+    this.#last = mine.catch(() => undefined)
+    return mine
+  }
+
+  async #run<T>(
+    { network, timeout_ms }: { network: 'none' | 'host'; timeout_ms: number },
+    work: (sandbox: ToolSandbox, name: string) => Promise<T>,
+  ): Promise<T> {
+    const { driver, uid, limits, epoch } = this.#options
+    const name = newId('crv')
+    const over = new AbortController()
+    await driver.volumes.create(name, { uid, secrets: {}, staging: {} })
+    try {
+      const spec = { session_id: name, generation: 1, purpose: 'session', isolation_floor: 'none' } as const
+      const { record, sandbox } = await driver.start({ ...spec, uid, limits, network, epoch }, async () => undefined)
+      try {
+        await sandbox.configure({})
+        const toolSandbox = makeToolSandbox({
+          sandbox,
+          invocationId: name,
+          roots: [],
+          signal: over.signal,
+          deadline: Date.now() + timeout_ms,
+          maxOutputBytes: OUTPUT_BYTES,
+          onOutput: () => undefined,
+          remembersAnswers: false,
+        })
+        const late = delay(timeout_ms, null, { signal: over.signal }).then(() => {
+          throw new ToolError('timeout', `nothing came within ${Math.round(timeout_ms / 1000)} s`)
+        })
+        late.catch(() => undefined)
+        return await Promise.race([work(toolSandbox, name), late])
+      } finally {
+        over.abort()
+        sandbox.disconnect()
+        await driver.stop(record, name)
+      }
+    } finally {
+      await driver.volumes.destroy(name)
+    }
+  }
+}
