@@ -1,4 +1,4 @@
-import type { PastTurn } from './context.ts'
+import type { PastTurn } from './past-turn.ts'
 import type { TurnStep } from './turn-step.ts'
 
 /** Up to and including this step of that turn; `step` null: the whole turn, which is over. */

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { ToolNames } from '../domain/tool-names.ts'
 import { NOT_COMPACTED } from './compaction.ts'
-import { buildPrompt, type Conversation, excerpt, type PastTurn, systemPrompt, type Workspace } from './context.ts'
+import { buildPrompt, type Conversation, excerpt, systemPrompt, type Workspace } from './context.ts'
 import type { Prompt } from './language-model.ts'
+import type { PastTurn } from './past-turn.ts'
 import type { StepCall, TurnStep } from './turn-step.ts'
 
 const names = new ToolNames(['fs.read', 'repo.run_tests'])

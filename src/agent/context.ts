@@ -4,6 +4,7 @@ import type { ToolNames } from '../domain/tool-names.ts'
 import { cutMiddle } from './call-result.ts'
 import { type Compaction, covers, coversTurn } from './compaction.ts'
 import type { ModelTool, Prompt, PromptMessage } from './language-model.ts'
+import type { PastStep, PastTurn } from './past-turn.ts'
 import type { StepCall, TurnStep } from './turn-step.ts'
 
 /** What `instructions.md` said when it was read for one model call. Redacted. */
@@ -26,16 +27,6 @@ export interface Workspace {
   /** Of each turn. */
   budget: Budget
 }
-
-/** A turn that is over, as it is remembered: its tool results are excerpts. */
-export interface PastTurn {
-  turn_id: string
-  user: string
-  steps: PastStep[]
-  /** What Cloister said about it: that it failed, that it was interrupted. */
-  notes: string[]
-}
-export type PastStep = Pick<TurnStep, 'step' | 'text' | 'calls'>
 
 /** Characters of an old tool result and of an old argument that are kept when its turn is over. */
 const EXCERPT = 2_000

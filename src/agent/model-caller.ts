@@ -18,9 +18,9 @@ import { inModelSpan } from './model-span.ts'
 import { PromptSize } from './prompt-size.ts'
 import { retryDelay } from './retry.ts'
 import { summaryPrompt } from './summary.ts'
-import type { ModelCallRecord, TurnOutcome, TurnTask } from './turn.ts'
 import { costOf, type TurnMeter } from './turn-meter.ts'
 import type { TurnStep } from './turn-step.ts'
+import type { ModelCallRecord, TurnOutcome, TurnTask } from './turn-task.ts'
 
 const MAX_EMPTY_ANSWERS = 2
 const NUDGE = '[Cloister: your last answer was empty. Answer the user, or call a tool.]'

@@ -1,7 +1,7 @@
 import { cutMiddle } from './call-result.ts'
 import { type Compaction, covers, coversTurn, type Position, type Timeline } from './compaction.ts'
-import type { PastStep } from './context.ts'
 import type { Prompt } from './language-model.ts'
+import type { PastStep } from './past-turn.ts'
 
 /** Characters of one call's arguments and of its result that the summary is made from. */
 const SHOWN = 1_500

@@ -2,9 +2,9 @@ import { CloisterError } from '../domain/errors.ts'
 import type { Invocation } from '../domain/invocation.ts'
 import { notCalled, renderInvocation, renderRefusal } from './call-result.ts'
 import { repetitionNote, timesFailed } from './repetition.ts'
-import type { TurnTask } from './turn.ts'
 import type { TurnMeter } from './turn-meter.ts'
 import type { CallResult, StepCall, TurnStep } from './turn-step.ts'
+import type { TurnTask } from './turn-task.ts'
 
 /** Calls of one answer that are made; the rest are answered with an error. */
 const MAX_CALLS = 32

@@ -4,7 +4,8 @@ import { budgets, invocation, turnTask } from '../../test/support/turn-task.ts'
 import { NO_BUDGET, NOTHING_SPENT } from '../domain/budget.ts'
 import type { Invocation } from '../domain/invocation.ts'
 import { resolveModel } from './model-provider.ts'
-import { type Progress, runTurn, type ToolCall, type TurnTask } from './turn.ts'
+import { runTurn } from './turn.ts'
+import type { Progress, ToolCall, TurnTask } from './turn-task.ts'
 
 let server: AnthropicWireServer
 beforeEach(async () => {

@@ -13,8 +13,9 @@ import { budgets, instructions, invocation, turnTask } from '../../test/support/
 import { CloisterError, errors } from '../domain/errors.ts'
 import { type Invocation, InvocationRefused } from '../domain/invocation.ts'
 import { resolveModel } from './model-provider.ts'
-import { type Progress, runTurn, type TurnTask } from './turn.ts'
+import { runTurn } from './turn.ts'
 import type { TurnStep } from './turn-step.ts'
+import type { Progress, TurnTask } from './turn-task.ts'
 
 let server: AnthropicWireServer
 

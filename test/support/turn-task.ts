@@ -1,7 +1,7 @@
 import { NOT_COMPACTED } from '../../src/agent/compaction.ts'
 import type { Instructions } from '../../src/agent/context.ts'
 import { resolveModel } from '../../src/agent/model-provider.ts'
-import type { Progress, ToolCall, TurnTask } from '../../src/agent/turn.ts'
+import type { Progress, ToolCall, TurnTask } from '../../src/agent/turn-task.ts'
 import { type Budget, type Budgets, NO_BUDGET, NOTHING_SPENT } from '../../src/domain/budget.ts'
 import type { Invocation } from '../../src/domain/invocation.ts'
 import type { ToolMetadata } from '../../src/domain/tool.ts'

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Block, DIALECTS, type ModelServer, modelAt } from '../../../test/support/model-dialects.ts'
 import type { WireAnswer } from '../../../test/support/model-wire-server.ts'
 import { invocation, turnTask } from '../../../test/support/turn-task.ts'
-import { type Progress, runTurn, type TurnTask } from '../turn.ts'
+import { runTurn } from '../turn.ts'
+import type { Progress, TurnTask } from '../turn-task.ts'
 
 /** What a turn relies on, whichever provider answers: the same cases in every wire format. */
 

@@ -1,6 +1,6 @@
 import type { ToolMetadata } from '../../domain/tool.ts'
 import type { ToolStatistics } from '../../domain/tool-statistics.ts'
-import { recordParts } from './record-parts.ts'
+import { recordParts, type ScorePart } from './record-parts.ts'
 
 export interface RankedTool {
   tool: ToolMetadata
@@ -85,11 +85,6 @@ export function rankTools(
       return [{ tool, score, why: parts.map(({ text, points }) => `${text} ${round(points)}`).join(', ') }]
     })
     .sort((a, b) => b.score - a.score || risk(a.tool) - risk(b.tool) || (a.tool.name < b.tool.name ? -1 : 1))
-}
-
-export interface ScorePart {
-  text: string
-  points: number
 }
 
 function sumOf(parts: ScorePart[]): number {

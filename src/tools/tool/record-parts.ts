@@ -1,5 +1,9 @@
 import type { ToolStatistics } from '../../domain/tool-statistics.ts'
-import type { ScorePart } from './rank-tools.ts'
+
+export interface ScorePart {
+  text: string
+  points: number
+}
 
 /** What a record can take away of the words' points, at most: half and a little more. */
 const WEIGHT = { failures: 0.3, refusals: 0.2, slowness: 0.1 } as const
