@@ -15,7 +15,7 @@ export default defineConfig({
       provider: 'v8',
       // What is enough is for scripts/coverage/check.ts to say, which knows of host as well.
       reporter: ['json'],
-      // By scripts/test.ts, which also says who may write there.
+      // scripts/test.ts has done it, and put a folder there since.
       clean: false,
       include: ['src/**/*.ts'],
       exclude: ['**/*.test.ts', '**/*.conformance.ts', '**/*.sample.ts', '**/*.fixture.ts', 'src/sandbox/conformance/**'],

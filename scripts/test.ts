@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -27,11 +27,7 @@ const vitest = ['run', ...(given[0] === '--coverage' ? [...PROJECTS, ...given.sl
 const counts = given.length === 0 || given[0] === '--coverage'
 if (counts) {
   rmSync(COVERAGE, { recursive: true, force: true })
-  for (const folder of ['host', '.tmp']) {
-    mkdirSync(join(COVERAGE, folder), { recursive: true })
-    // Suites that give up their privileges write there too.
-    chmodSync(join(COVERAGE, folder), 0o1777)
-  }
+  mkdirSync(join(COVERAGE, 'host'), { recursive: true })
 }
 const tests = run(
   'node_modules/vitest/vitest.mjs',

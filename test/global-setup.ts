@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildConnectorBridge, buildHost } from '../scripts/build-host.ts'
@@ -8,8 +8,13 @@ const BUNDLES = [
   { file: 'connector-bridge.mjs', folders: ['connectors', 'domain'], build: buildConnectorBridge },
 ]
 
+/** Where vitest collects what each file covered, once it has emptied it. */
+const COVERAGE = fileURLToPath(new URL('../coverage/.tmp', import.meta.url))
+
 /** Builds what tests run: bundles whose sources are newer. Renamed into place, as runs may go on side by side. */
 export default async function setup(): Promise<void> {
+  // Suites that give up their privileges write there too.
+  if (existsSync(COVERAGE)) chmodSync(COVERAGE, 0o1777)
   for (const { file, folders, build } of BUNDLES) {
     const bundle = fileURLToPath(new URL(`../dist/${file}`, import.meta.url))
     const built = statSync(bundle, { throwIfNoEntry: false })?.mtimeMs ?? 0
