@@ -58,18 +58,23 @@ async function play(dialect: (typeof DIALECTS)[number]) {
     role: string
     content: string
   }[]
-  const invocations = (await server.request('GET', `/v1/sessions/${id}/invocations`)).body.invocations as Record<
-    string,
-    unknown
-  >[]
+  const invocations = (await server.request('GET', `/v1/sessions/${id}/invocations`)).body.invocations as {
+    turn_id: string | null
+    correlation_id: string
+    tool_name: string
+    status: string
+    args: unknown
+  }[]
   const steps = (await server.events(id)).filter(({ type }) => type === 'turn.step')
   return {
     files,
     messages: messages.map(({ role, content }) => `${role}: ${content}`),
     record: invocations
-      .filter((invocation) => invocation['turn_id'])
-      .map(({ tool_name, status, args }) => [tool_name, status, args])
-      .reverse(),
+      .filter((invocation) => invocation.turn_id)
+      // Reads of one answer run at the same time, and whichever is first is recorded first: compared by their place in it.
+      .map((invocation) => ({ ...invocation, place: invocation.correlation_id.replace(invocation.turn_id ?? '', '') }))
+      .sort((a, b) => a.place.localeCompare(b.place))
+      .map(({ place, tool_name, status, args }) => [place, tool_name, status, args]),
     steps: steps.map(({ data }) =>
       (data['calls'] as { tool_name: string; result: { status: string } }[]).map(
         ({ tool_name, result }) => `${tool_name} ${result.status}`,
