@@ -18,7 +18,7 @@ export default defineConfig({
       // scripts/test.ts has done it, and put a folder there since.
       clean: false,
       include: ['src/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/*.conformance.ts', '**/*.sample.ts', '**/*.fixture.ts', 'src/sandbox/conformance/**'],
+      exclude: ['**/*.{test,conformance,sample,fixture}.ts', '**/*-cases.ts', 'src/sandbox/conformance/**'],
     },
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'] } },

@@ -19,11 +19,11 @@ import { newId } from '../../domain/ids.ts'
 import type { SandboxRecord } from '../../domain/session.ts'
 import { eventually, Harness, newMarker, noneWith, processesWith, specFor } from '../conformance/harness.ts'
 import { SandboxLost } from '../sandbox-errors.ts'
+import { type BubblewrapFixture, makeBubblewrapFixture } from './bubblewrap.fixture.ts'
 import { startTime } from './process-identity.ts'
-import { type BubblewrapFixture, makeBubblewrapFixture } from './test-fixture.ts'
 
 const PYTHON = '/usr/bin/python3'
-const START_PROGRAM = fileURLToPath(new URL('./start-program.ts', import.meta.url))
+const START_PROGRAM = fileURLToPath(new URL('./start-program.fixture.ts', import.meta.url))
 
 /** Outlives its command: it is in no group and has no environment that host would know it by. */
 const STRAY = 'env -i setsid -f sleep "$1" >/dev/null 2>&1; until pgrep -fx "sleep $1" >/dev/null; do sleep 0.02; done'

@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { describeAttacks } from './attack-cases.ts'
-import { becomeOrdinaryUser, startedAsRoot } from './test-fixture.ts'
+import { becomeOrdinaryUser, startedAsRoot } from './bubblewrap.fixture.ts'
 
 becomeOrdinaryUser()
 

@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { describeSandbox } from '../conformance/describe-sandbox.ts'
-import { becomeOrdinaryUser, makeBubblewrapFixture, startedAsRoot } from './test-fixture.ts'
+import { becomeOrdinaryUser, makeBubblewrapFixture, startedAsRoot } from './bubblewrap.fixture.ts'
 
 becomeOrdinaryUser()
 

@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
+import { becomeOrdinaryUser, startedAsRoot } from './bubblewrap.fixture.ts'
 import { describeSettings } from './settings-cases.ts'
-import { becomeOrdinaryUser, startedAsRoot } from './test-fixture.ts'
 
 becomeOrdinaryUser()
 

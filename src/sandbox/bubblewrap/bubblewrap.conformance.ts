@@ -1,4 +1,4 @@
 import { describeSandbox } from '../conformance/describe-sandbox.ts'
-import { makeBubblewrapFixture, startedAsRoot } from './test-fixture.ts'
+import { makeBubblewrapFixture, startedAsRoot } from './bubblewrap.fixture.ts'
 
 describeSandbox(`bubblewrap, as ${startedAsRoot ? 'root' : 'an ordinary user'}`, () => makeBubblewrapFixture())

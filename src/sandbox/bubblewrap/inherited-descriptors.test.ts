@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { inheritableDescriptors } from './inherited-descriptors.ts'
 
 const MODULE = fileURLToPath(new URL('./inherited-descriptors.ts', import.meta.url))
 
@@ -34,5 +35,14 @@ describe('inherited descriptors', () => {
     // Whoever runs the tests may have handed down more.
     const planted = expect.arrayContaining([21, 23])
     expect(withPlanted('[inheritableDescriptors(), closeInheritedDescriptors(), inherited()]')).toEqual([planted, planted, []])
+  })
+
+  test('are not those that Node opens by itself', () => {
+    const own = ['r', 'r+'].map((flags) => openSync('/dev/null', flags))
+    try {
+      expect(inheritableDescriptors().filter((fd) => own.includes(fd))).toEqual([])
+    } finally {
+      for (const fd of own) closeSync(fd)
+    }
   })
 })

@@ -7,8 +7,8 @@ import { newId } from '../../domain/ids.ts'
 import type { SandboxRecord } from '../../domain/session.ts'
 import { specFor } from '../conformance/harness.ts'
 import type { SandboxSpec } from '../sandbox-driver.ts'
+import { type BubblewrapFixture, makeBubblewrapFixture } from './bubblewrap.fixture.ts'
 import type { BubblewrapDriverOptions } from './bubblewrap-driver.ts'
-import { type BubblewrapFixture, makeBubblewrapFixture } from './test-fixture.ts'
 
 /** What the settings of the driver and of a start do. */
 export function describeSettings(name: string): void {
