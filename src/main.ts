@@ -111,7 +111,8 @@ export async function composeServer(config: Config): Promise<RunningServer> {
 
   const tracing = await startTracing({ endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT, version: packageJson.version })
   const driver = makeDriver(config)
-  const check = await driver.check()
+  // A sandbox is tried while the tools are loaded.
+  const [check, shipped] = await Promise.all([driver.check(), loadCatalog()])
   if (!check.usable) throw new Error(`the ${driver.kind} sandbox cannot be used here. ${explain(check)}`)
   if (driver.kind === 'process')
     logger.warn('CLOISTER_SANDBOX=process: sessions are not isolated from this machine. For development only.')
@@ -120,7 +121,6 @@ export async function composeServer(config: Config): Promise<RunningServer> {
   const invocationStore = await makeInvocationStore(config, store)
   const artifacts = new LocalArtifactStore(config.ARTIFACT_ROOT)
   const eventLog = new EventLog(store, clock)
-  const shipped = await loadCatalog()
   const catalog = new LiveCatalog(offeredTools(shipped, { CLOISTER_SHELL: config.CLOISTER_SHELL }))
   const isRoot = process.getuid?.() === 0
   const uids = isRoot && driver.kind !== 'process' ? config.CLOISTER_UID_RANGE : null
@@ -507,5 +507,3 @@ function once(work: () => Promise<void>): () => Promise<void> {
     return result
   }
 }
-
-if (import.meta.main) await startServer()

@@ -13,7 +13,7 @@ import { ServerProcess } from '../support/server-process.ts'
  * disturbed, with the same files and the same conversation, and every effect happened once.
  */
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const BIN = fileURLToPath(new URL('../../bin/cloister.mjs', import.meta.url))
 const CRASH_AT = fileURLToPath(new URL('../support/crash-at.ts', import.meta.url))
 const STEPS = 40
 
@@ -111,7 +111,7 @@ async function finished(home: string, id: string, process: ChildProcess): Promis
 async function untilOver(home: string, id: string, crash: () => string): Promise<number> {
   for (let kills = 0; ; kills++) {
     if (isOver(home, id)) return kills
-    const child = spawn(process.execPath, ['--import', CRASH_AT, MAIN], {
+    const child = spawn(process.execPath, ['--import', CRASH_AT, BIN, 'serve'], {
       env: {
         PATH: process.env['PATH'],
         HOME: home,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const BIN = fileURLToPath(new URL('../../bin/cloister.mjs', import.meta.url))
 export const ADMIN_PASSWORD = 'correct horse battery staple'
 
 /** An answer as a test wants to see it. */
@@ -47,7 +47,7 @@ export class ServerProcess {
   static async start(options: ServerOptions = {}): Promise<ServerProcess> {
     const home = options.home ?? mkdtempSync(join(tmpdir(), 'cloister-e2e-'))
     if (options.uid !== undefined && options.home === undefined) chownSync(home, options.uid, options.uid)
-    const child = spawn(process.execPath, [MAIN], {
+    const child = spawn(process.execPath, [BIN, 'serve'], {
       env: {
         PATH: process.env['PATH'],
         HOME: home,
