@@ -70,6 +70,8 @@ export interface ToolSandbox {
     /** Null unless the file was read whole. */
     sha256: string | null
   }>
+  /** Of a file with its content, of a directory with all that is in it but `.git`, of a link with what it leads to. Null: nothing there. */
+  digest(path: string): Promise<string | null>
   /** Replaces or makes a file in one rename. Throws `execution_failed` when `expect_sha256` does not hold. */
   write(
     path: string,
@@ -157,6 +159,9 @@ export interface ToolContext {
   actsOutside(): Promise<void>
 }
 
+/** What may be touched by who only looks. */
+export type StateContext = Pick<ToolContext, 'sandbox'> & { session: Pick<ToolContext['session'], 'allowed_paths'> }
+
 export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject> {
   name: string
   /** What it does, when to use it, what it will not do. Written for a model. */
@@ -169,6 +174,11 @@ export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject>
   requires_approval: boolean
   /** Approval only for some args (overwriting): the reason, or null. Asked besides `requires_approval`. */
   approval_reason?: (args: z.output<Input>) => string | null
+  /**
+   * What a call would change beyond the files that its args name and, for git, what the repository holds, as any text that is another
+   * one when that changed. Who approves has seen it so: changed since, the approval is stale.
+   */
+  state?: (args: z.output<Input>, context: StateContext) => Promise<string | null>
   timeout_seconds: number
   /** Default 256. */
   output_limit_kb?: number
@@ -184,6 +194,8 @@ export interface Tool {
   input: z.ZodObject
   output: z.ZodObject
   approvalReason: (args: Record<string, unknown>) => string | null
+  /** Null: the tool has no state of its own to look at. */
+  state: (args: Record<string, unknown>, context: StateContext) => Promise<string | null>
   handler: (args: Record<string, unknown>, context: ToolContext) => Promise<ToolResult<Record<string, unknown>>>
 }
 
@@ -232,6 +244,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
     input,
     output: spec.output,
     approvalReason: (args) => spec.approval_reason?.(args as z.output<Input>) ?? null,
+    state: async (args, context) => (await spec.state?.(args as z.output<Input>, context)) ?? null,
     handler: (args, context) => spec.handler(args as z.output<Input>, context) as Promise<ToolResult<Record<string, unknown>>>,
   }
 }

@@ -16,7 +16,7 @@
  *                                       With an id only that operation; one that was not seen yet never starts
  *   GET    /outcomes?invocation_id=     -> {outcomes: OperationOutcome[]}
  *   DELETE /outcomes?invocation_id=     -> {}                  acknowledged: host may forget
- *   POST   /files/list|stat|read|write|mkdir|move|copy|remove|keep|restore  FileRequest kinds below
+ *   POST   /files/list|stat|read|digest|write|mkdir|move|copy|remove|keep|restore  FileRequest kinds below
  *   GET    /files/content?path=&roots=JSON    raw bytes, streamed (x-cloister-size)
  *   PUT    /files/content?id=&invocation_id=&path=&roots=JSON&create_parents=  raw bytes, streamed to a temporary file and renamed
  *                                       -> WriteResult. invocation_id absent: the id
@@ -181,6 +181,12 @@ export interface ReadResult {
   content_base64: string
   size_bytes: number
   /** Over the whole file when it was read whole, else null. */
+  sha256: string | null
+}
+
+export type DigestRequest = FileQuestion
+/** Of a file with its content, of a directory with all that is in it but `.git`, of a link with what it leads to. Null: nothing there. */
+export interface DigestResult {
   sha256: string | null
 }
 

@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { z } from 'zod'
 import type {
   CopyRequest,
+  DigestRequest,
+  DigestResult,
   ExecRequest,
   FileEntry,
   FileScope,
@@ -116,6 +118,10 @@ export class HostClient implements Sandbox {
 
   read(request: ReadRequest): Promise<ReadResult> {
     return this.#post('/files/read', request, schemas.readResult)
+  }
+
+  digest(request: DigestRequest): Promise<DigestResult> {
+    return this.#post('/files/digest', request, schemas.digestResult)
   }
 
   write(request: WriteRequest): Promise<WriteResult> {

@@ -1,5 +1,7 @@
 import type {
   CopyRequest,
+  DigestRequest,
+  DigestResult,
   ExecOutcome,
   ExecRequest,
   FileEntry,
@@ -57,6 +59,7 @@ export interface Sandbox {
   list(request: ListRequest): Promise<ListResult>
   stat(request: StatRequest): Promise<FileEntry | null>
   read(request: ReadRequest): Promise<ReadResult>
+  digest(request: DigestRequest): Promise<DigestResult>
   write(request: WriteRequest): Promise<WriteResult>
   mkdir(request: MkdirRequest): Promise<MkdirResult>
   move(request: MoveRequest): Promise<MoveResult>

@@ -83,6 +83,7 @@ export const listResult = z.object({
   truncated: z.boolean(),
 }) satisfies z.ZodType<wire.ListResult>
 export const statResult = z.object({ entry: fileEntry.nullable() }) satisfies z.ZodType<wire.StatResult>
+export const digestResult = z.object({ sha256: sha256.nullable() }) satisfies z.ZodType<wire.DigestResult>
 export const readResult = z.object({
   content_base64: z.base64(),
   size_bytes: count,

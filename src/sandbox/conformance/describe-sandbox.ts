@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import { attackCases } from './attack-cases.ts'
+import { digestCases } from './digest-cases.ts'
 import { execCases } from './exec-cases.ts'
 import { fileCases } from './file-cases.ts'
 import { Harness, type SandboxFixture } from './harness.ts'
@@ -12,6 +13,7 @@ export function describeSandbox(name: string, makeFixture: () => Promise<Sandbox
   withHarness(`sandbox: ${name}`, makeFixture, (harness, fixture) => {
     execCases(harness)
     fileCases(harness)
+    digestCases(harness)
     attackCases(harness)
     processCases(harness)
     lifecycleCases(fixture)

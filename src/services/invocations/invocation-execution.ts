@@ -116,7 +116,7 @@ export class InvocationExecution {
         remembersAnswers: false,
         now: () => this.#now(),
       })
-      const digest = await stateDigest(call.tool.metadata, call.args, toolSandbox)
+      const digest = await stateDigest(call.tool, call.args, { sandbox: toolSandbox, session: call.session })
       await sandbox.acknowledge(invocationId)
       return digest
     } catch (error) {

@@ -25,6 +25,10 @@ export class LazyToolSandbox implements ToolSandbox {
     return (await this.#connect()).read(...args)
   }
 
+  async digest(...args: Parameters<ToolSandbox['digest']>) {
+    return (await this.#connect()).digest(...args)
+  }
+
   async write(...args: Parameters<ToolSandbox['write']>) {
     return (await this.#connect()).write(...args)
   }

@@ -1,11 +1,7 @@
-import type { ToolSandbox } from '../../catalog/define-tool.ts'
+import type { StateContext, Tool } from '../../catalog/define-tool.ts'
 import { canonicalJson, sha256 } from '../../domain/canonical-json.ts'
-import { ToolError } from '../../domain/errors.ts'
 import { patchPaths } from '../../domain/patch-paths.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
-
-/** Files up to this size, in bytes, are compared by content, larger ones by size and time. */
-const COMPARED = 1024 * 1024
 
 /** Git that reads nothing but the repository's own data and starts no program of its choosing. */
 const GIT = [
@@ -19,28 +15,39 @@ const GIT = [
   '--no-pager',
 ]
 const GIT_ENV = { GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null', GIT_OPTIONAL_LOCKS: '0' }
+/** What a git tool goes by: where HEAD points and what that is, a merge under way, every ref, the index, and where remotes lead. */
+const GIT_STATE = [
+  ['symbolic-ref', '--quiet', 'HEAD'],
+  ['rev-parse', '--verify', '--quiet', 'HEAD'],
+  ['rev-parse', '--verify', '--quiet', 'MERGE_HEAD'],
+  ['for-each-ref', '--format=%(refname) %(objectname)'],
+  ['ls-files', '--stage', '-z'],
+  ['config', '--includes', '--list', '-z'],
+]
 
 /**
- * A digest of what a call would change, as it is now: the files it would write, and for git tools HEAD and the index. A person
- * approves what they saw; when this has changed since, the approval is stale. Null: the call changes nothing that has a state.
- * @throws policy_denied for a path that leads out of what is allowed, which only host can see
+ * A digest of what a call would change or take, as it is now: the files and directories that its args name, for git tools what the
+ * repository holds and where its remotes lead, and what the tool itself looks at. A person approves what they saw; when this has
+ * changed since, the approval is stale. Null: the call changes nothing that has a state. A call that runs code of the workspace's
+ * (a shell, tests, a build) names none of what it will do: what it finds when it runs is what runs.
+ * @throws policy_denied for a path that leads out of what is allowed, which only host can see; ToolError for what cannot be looked at
  */
-export async function stateDigest(
-  tool: ToolMetadata,
-  args: Record<string, unknown>,
-  sandbox: ToolSandbox,
-): Promise<string | null> {
-  if (tool.side_effects === 'none') return null
-  const state: Record<string, string> = {}
-  for (const path of writtenPaths(tool, args)) state[`path ${path}`] = await pathState(path, sandbox)
+export async function stateDigest(tool: Tool, args: Record<string, unknown>, context: StateContext): Promise<string | null> {
+  const { metadata } = tool
+  if (metadata.side_effects === 'none') return null
+  const state: Record<string, string | null> = {}
+  for (const path of namedPaths(metadata, args)) state[`path ${path}`] = await context.sandbox.digest(path)
   // Who approves has seen what the tool was then said to do.
-  if (tool.connector) state['connector'] = tool.connector.digest
-  if (tool.family === 'git') state['git'] = await gitState(sandbox)
+  if (metadata.connector) state['connector'] = metadata.connector.digest
+  if (metadata.family === 'git') state['git'] = await gitState(context)
+  const own = await tool.state(args, context)
+  if (own !== null) state['tool'] = own
   return Object.keys(state).length === 0 ? null : sha256(canonicalJson(state))
 }
 
-function writtenPaths(tool: ToolMetadata, args: Record<string, unknown>): string[] {
-  const named = tool.policy.paths.filter(({ access }) => access === 'write').flatMap(({ field }) => args[field] ?? [])
+/** What is read is part of it: a copy of another file is another change. */
+function namedPaths(tool: ToolMetadata, args: Record<string, unknown>): string[] {
+  const named = tool.policy.paths.flatMap(({ field }) => args[field] ?? [])
   const patched = tool.policy.patches.flatMap((field) => {
     const parsed = patchPaths(String(args[field] ?? ''))
     return 'paths' in parsed ? parsed.paths : []
@@ -48,28 +55,9 @@ function writtenPaths(tool: ToolMetadata, args: Record<string, unknown>): string
   return [...new Set([...named, ...patched].map(String))].sort()
 }
 
-async function pathState(path: string, sandbox: ToolSandbox): Promise<string> {
-  const entry = await sandbox.stat(path)
-  if (!entry) return 'absent'
-  const seen = `${entry.type} ${entry.mode}`
-  if (entry.type !== 'file' && entry.type !== 'symlink') return `${seen} ${entry.modified_at}`
-  try {
-    const { sha256: digest, size_bytes } = await sandbox.read(path, { max_bytes: COMPARED })
-    return `${seen} ${digest ?? `${size_bytes} ${entry.modified_at}`}`
-  } catch (error) {
-    // A link that leads nowhere, or to a directory, or a file that went meanwhile: that is its state.
-    if (error instanceof ToolError && (error.code === 'not_found' || error.code === 'invalid_argument'))
-      return `${seen} ${error.code}`
-    throw error
-  }
-}
-
-async function gitState(sandbox: ToolSandbox): Promise<string> {
+async function gitState({ sandbox }: StateContext): Promise<string> {
   const outputs: string[] = []
-  for (const command of [
-    ['rev-parse', '--verify', '--quiet', 'HEAD'],
-    ['ls-files', '--stage', '-z'],
-  ]) {
+  for (const command of GIT_STATE) {
     const { exit_code, stdout } = await sandbox.run([...GIT, ...command], { env: GIT_ENV, quiet: true, without_secrets: true })
     outputs.push(`${exit_code} ${sha256(stdout)}`)
   }

@@ -35,6 +35,7 @@ export function systemTool(name: 'session.setup' | 'session.clone' | 'session.co
     input: z.object({}),
     output: z.looseObject({}),
     approvalReason: () => null,
+    state: async () => null,
     handler: () => Promise.reject(new Error(`${name} is not called as a tool`)),
   }
 }

@@ -127,6 +127,11 @@ class GuardedSandbox implements ToolSandbox {
     return { content: Buffer.from(content_base64, 'base64'), size_bytes, sha256 }
   }
 
+  async digest(path: string) {
+    const scope = this.#scope(path)
+    return (await this.#reach(() => this.#options.sandbox.digest({ ...scope, ...this.#question() }))).sha256
+  }
+
   async write(path: string, content: string | Uint8Array, options: Parameters<ToolSandbox['write']>[2] = {}) {
     const scope = this.#scope(path)
     const { create_parents, ...rest } = options

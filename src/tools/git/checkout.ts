@@ -3,6 +3,7 @@ import { defineTool } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { openRepository, type Repository } from './git-command.ts'
 import { isRef, refArgument, resolveCommit } from './git-ref.ts'
+import { treeOfWorkspace } from './tree-of-workspace.ts'
 
 export default defineTool({
   name: 'git.checkout',
@@ -26,6 +27,7 @@ does not restore single files: use git.diff_file and fs.write, or workspace.undo
   side_effects: 'reversible',
   risk_level: 'medium',
   requires_approval: false,
+  state: async ({ force }, context) => (force ? await treeOfWorkspace(context) : null),
   approval_reason: ({ force }) => (force ? 'git.checkout with force throws away changes that are not committed' : null),
   timeout_seconds: 30,
   policy: { refs: ['ref', 'start_point'], whole_repository: true },

@@ -5,6 +5,7 @@ import { isAllowed, pathArgument } from '../workspace-path.ts'
 import { openRepository, type Repository } from './git-command.ts'
 import { identity } from './git-identity.ts'
 import { pathspecs } from './git-scope.ts'
+import { treeOfWorkspace } from './tree-of-workspace.ts'
 
 export default defineTool({
   name: 'git.commit',
@@ -33,6 +34,7 @@ does not amend; look at git.status and git.diff with staged before.`,
   side_effects: 'irreversible',
   risk_level: 'medium',
   requires_approval: true,
+  state: async ({ all }, context) => (all ? await treeOfWorkspace(context) : null),
   timeout_seconds: 30,
   policy: { paths: [{ field: 'paths', access: 'write' }] },
   primary_output: 'output',

@@ -59,7 +59,7 @@ const ENVIRONMENT = {
  * @throws ToolError git_repo_error when there is none, or when `.git` is not a plain directory (a file or a link would lead git,
  *   and its configuration, elsewhere)
  */
-export async function openRepository({ sandbox }: ToolContext): Promise<Repository> {
+export async function openRepository({ sandbox }: Pick<ToolContext, 'sandbox'>): Promise<Repository> {
   const run = async (argv: string[], env: Record<string, string>, options: GitOptions = {}): Promise<CommandResult> =>
     await sandbox.run(argv, {
       env: { ...ENVIRONMENT, ...env },
