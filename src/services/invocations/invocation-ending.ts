@@ -13,7 +13,7 @@ import { cutOutput } from './cut-output.ts'
 import { about, describeIssues, type GateCall, type Outcome } from './gate-call.ts'
 import type { InvocationServiceDependencies } from './invocation-dependencies.ts'
 import { InvocationLog } from './invocation-log.ts'
-import { type Failure, failureOf, issuesOf } from './invocation-record.ts'
+import { type Failure, failureOf, issuesOf, previewArgs } from './invocation-record.ts'
 import type { InvocationRunner } from './invocation-runner.ts'
 import type { OpenCalls } from './open-calls.ts'
 
@@ -105,7 +105,10 @@ export class InvocationEnding {
   /** Ends a call that did not run. */
   async fail(call: GateCall, error: unknown, also?: (tx: Store, emit: Emit) => Promise<void>): Promise<Invocation> {
     const failure = this.#failure(call, error)
-    const record = await this.#finish(call, { status: failure.status, error: failure.error, exit_code: failure.exit_code }, also)
+    const { status, error: told, exit_code } = failure
+    // What nothing was decided on is of no use whole, and whoever is refused must not fill the store.
+    const shown = call.record.decision === null && { args: previewArgs(call.record.args) }
+    const record = await this.#finish(call, { ...shown, status, error: told, exit_code }, also)
     if (failure.thrown) throw new InvocationRefused(failure.thrown, record)
     return record
   }

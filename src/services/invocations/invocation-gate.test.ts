@@ -151,8 +151,34 @@ describe('the order of the gate', () => {
       const refusal = await limited.refusal(session, 'fs.write', { path: '../x', content: '' })
       expect(refusal).toMatchObject({ code: 'rate_limited', status: 429, invocation: { status: 'denied', decision: null } })
       expect(refusal.details['retry_after_seconds']).toBeGreaterThan(0)
-      // The schema comes before the quota.
-      expect(await limited.refusal(session, 'fs.write', {})).toMatchObject({ code: 'invalid_argument' })
+    } finally {
+      await limited.close()
+    }
+  })
+
+  it('says what is wrong with args before it says that there were too many calls; either counts, and is kept short', async () => {
+    const limited = await Gate.open({ quota: { perMinutePerSession: 4 } })
+    try {
+      const session = await limited.session()
+      const long = 'x'.repeat(100_000)
+      const codes: [string, boolean][] = []
+      for (let n = 0; n < 10; n++) {
+        const args = n % 2 === 0 ? { path: 1, more: { [long]: long } } : { path: 'a.txt', content: long }
+        const refusal = await limited.invoke(session, 'fs.write', args).catch((error: unknown) => error)
+        const { code } = refusal as CloisterError
+        const invocation = refusal instanceof InvocationRefused ? refusal.invocation : null
+        codes.push([code, invocation !== null])
+        // What policy decided on is on record whole.
+        if (invocation?.decision === null)
+          expect(JSON.stringify(await limited.invocations.get(alice, invocation.id)).length).toBeLessThan(5000)
+      }
+      // Four have room, as many are refused and on record, and then nothing is.
+      expect(codes).toEqual([
+        ...['invalid_argument', 'approval_required', 'invalid_argument', 'approval_required'].map((code) => [code, true]),
+        ...['invalid_argument', 'rate_limited', 'invalid_argument', 'rate_limited'].map((code) => [code, true]),
+        ...['rate_limited', 'rate_limited'].map((code) => [code, false]),
+      ])
+      expect(await limited.events(session)).toHaveLength(8 * 2)
     } finally {
       await limited.close()
     }

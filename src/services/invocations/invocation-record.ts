@@ -11,6 +11,8 @@ import type { ToolMetadata } from '../../domain/tool.ts'
 const DEEPEST = 64
 /** Characters of a text argument that an event repeats; the record has it whole. */
 const PREVIEW = 500
+/** Characters of all of them, as JSON. */
+const LONGEST_PREVIEW = 32 * 1024
 
 /** What a caller sent as args, looked at before anything is written. */
 export interface Intake {
@@ -179,7 +181,7 @@ export function failureOf(error: unknown, redactor: Redactor, guaranteed: boolea
   }
 }
 
-/** Args as an event repeats them: long texts shortened. */
+/** Args as an event repeats them: long texts shortened, and not more than `LONGEST_PREVIEW` of all. */
 export function previewArgs(args: Record<string, unknown>): Record<string, unknown> {
   const preview = (value: unknown): unknown => {
     if (typeof value === 'string')
@@ -189,5 +191,7 @@ export function previewArgs(args: Record<string, unknown>): Record<string, unkno
     if (typeof value !== 'object' || value === null) return value
     return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, preview(member)]))
   }
-  return preview(args) as Record<string, unknown>
+  const shown = preview(args) as Record<string, unknown>
+  const { length } = JSON.stringify(shown)
+  return length > LONGEST_PREVIEW ? { '...': `args of ${JSON.stringify(args).length} characters` } : shown
 }

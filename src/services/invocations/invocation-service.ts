@@ -24,6 +24,9 @@ import { cancelled, type LiveCall, OpenCalls, stopping } from './open-calls.ts'
 import { approversOf, PolicyGate } from './policy-gate.ts'
 import { systemTool } from './system-tool.ts'
 
+/** Calls of one session that may wait for a person. */
+const MAX_WAITING = 100
+
 /**
  * THE gate. Whoever calls, nothing reaches a sandbox in another way.
  *
@@ -88,6 +91,8 @@ export class InvocationService implements Invocations {
     if (this.#deps.invocationStore.kind !== 'sql') await this.#deps.invocationStore.ping()
     const tool = this.#policy.visible(session, request.tool_name)
     if (!tool) throw errors.notFound('tool')
+    const flood = this.#deps.quota.flooded(session.id, principalKey(session.principal))
+    if (flood) throw errors.rateLimited(`${flood.reason}, and as many more were refused`, flood.retryAfterSeconds)
     const redactor = await this.#deps.sandboxes.redactor(session.id)
     const trace_id = request.trace_id ?? activeTraceId()
     if (redactor.find([request.correlation_id, request.turn_id, trace_id]).length > 0)
@@ -324,17 +329,18 @@ export class InvocationService implements Invocations {
     return inCallSpan(call, () => this.#gate(call))
   }
 
-  /** From the arguments on. Never leaves a record without an end, unless the server stops. */
+  /** From the quota on. Never leaves a record without an end, unless the server stops. */
   async #gate(call: GateCall): Promise<Invocation> {
     try {
-      if (call.issues.length > 0)
-        throw errors.invalidArgument(
-          `the arguments of ${call.tool.metadata.name} are not valid: ${describeIssues(call.issues)}`,
-          call.issues,
-        )
       const admission = this.#deps.quota.enter(call.session.id, principalKey(call.session.principal))
-      if (!admission.ok) throw errors.rateLimited(admission.reason, admission.retryAfterSeconds)
       try {
+        // Such a call counts, and whether there was room for it or not, its caller has to mend it first.
+        if (call.issues.length > 0)
+          throw errors.invalidArgument(
+            `the arguments of ${call.tool.metadata.name} are not valid: ${describeIssues(call.issues)}`,
+            call.issues,
+          )
+        if (!admission.ok) throw errors.rateLimited(admission.reason, admission.retryAfterSeconds)
         const decision = await this.#policy.decide(call)
         // A policy server takes its time: nothing is begun that a stopping server would leave at once.
         if (this.#calls.stopped.aborted) throw stopping()
@@ -343,7 +349,7 @@ export class InvocationService implements Invocations {
         await this.#execution.start(call, use)
         return await this.#execution.run(call)
       } finally {
-        admission.release()
+        if (admission.ok) admission.release()
       }
     } catch (error) {
       if (error instanceof InvocationRefused || error instanceof NotRecorded || this.#calls.stopped.aborted) throw error
@@ -355,6 +361,15 @@ export class InvocationService implements Invocations {
     const { eventLog, clock } = this.#deps
     const ttl = (decision.effect === 'require_approval' && decision.ttl_seconds) || this.#deps.approvalTtlSeconds
     const approvers = approversOf(decision) ?? DEFAULT_APPROVERS
+    const waiting = await this.#deps.store.approvals.list(
+      { session_id: call.session.id, status: 'pending' },
+      { limit: MAX_WAITING, cursor: null },
+    )
+    if (waiting.items.length >= MAX_WAITING)
+      throw errors.rateLimited(
+        `${MAX_WAITING} calls of this session wait for an approval already: wait until some are decided`,
+        60,
+      )
     const digest = await this.#execution.whileServing(untilAborted(this.#execution.stateDigest(call), call.live.signal))
     if ('error' in digest) throw digest.error
     const now = clock()

@@ -44,6 +44,24 @@ describe('Quota', () => {
     expect(quota.enter('a', 'p').ok).toBe(true)
   })
 
+  it('tells who goes on after as many refusals, until they are a minute old', () => {
+    const { clock, quota } = at({ perMinutePerSession: 3 })
+    for (let i = 0; i < 5; i++) quota.enter('s', 'p')
+    expect(quota.flooded('s', 'p')).toBeNull()
+    expect(quota.enter('s', 'p').ok).toBe(false)
+    clock.now += 10_000
+    expect(quota.flooded('s', 'p')).toMatchObject({ ok: false, retryAfterSeconds: 50 })
+    expect(quota.flooded('other', 'p')).toBeNull()
+    clock.now += 50_000
+    expect(quota.flooded('s', 'p')).toBeNull()
+  })
+
+  it('counts as refused who finds no place, too', () => {
+    const { quota } = at({ perMinutePerSession: 10, concurrentPerSession: 1 })
+    for (let i = 0; i < 11; i++) quota.enter('s', 'p')
+    expect(quota.flooded('s', 'p')).not.toBeNull()
+  })
+
   it('limits how many run at once, and a release counts once', () => {
     const { quota } = at({ concurrentPerSession: 2 })
     const first = quota.enter('s', 'p')
