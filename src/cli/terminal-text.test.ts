@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { hasHidden } from '../domain/hidden-text.ts'
 import { plainJson, plainLine, plainText } from './terminal-text.ts'
 
 test.each([
@@ -17,9 +18,21 @@ test.each([
   ['reordered text', 'if (user\u202e)nimda', 'if (user\ufffd)nimda'],
   ['zero-width characters', 'pass\u200bword', 'pass\ufffdword'],
   ['tag characters', 'a\u{e0041}b', 'a\ufffdb'],
+  ['variation selectors', 'a\u{e0151}b\ufe01', 'a\ufffdb\ufffd'],
+  ['a selector that makes an emoji, and others after it', '⚠️\ufe0f', '⚠️\ufffd'],
+  ['fillers', 'a\u3164b', 'a\ufffdb'],
   ['ordinary text', 'naïve\t日本 🙂\n', 'naïve\t日本 🙂\n'],
 ])('%s', (_what, text, shown) => {
   expect(plainText(text)).toBe(shown)
+})
+
+test('what an admin reviews shows where a character is that a model would read and nobody sees', () => {
+  const unshown: string[] = []
+  for (let code = 0; code <= 0x10ffff; code++) {
+    const character = String.fromCodePoint(code)
+    if (hasHidden(character) && plainText(`a${character}b`).includes(character)) unshown.push(code.toString(16))
+  }
+  expect(unshown).toEqual([])
 })
 
 test('one line stays one line', () => {

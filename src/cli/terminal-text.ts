@@ -14,10 +14,11 @@ const SEQUENCES = new RegExp(
   'g',
 )
 
-/** C0 but tab and line feed, DEL, C1, line and paragraph separators, marks that reorder text, zero-width and tag characters. */
-const CONTROL =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
+/**
+ * The same as hidden-text.ts of domain has, one by one: controls but tab and line feed, line and paragraph separators, and all that is
+ * ignored where text is shown (marks that reorder, zero width, tags, variation selectors but the one that makes an emoji).
+ */
+const CONTROL = /(?!\t|\n|(?<=\p{Emoji})\ufe0f)[\p{Cc}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\ufff9-\ufffb]/gu
 
 /** Text of several lines. */
 export function plainText(text: string): string {

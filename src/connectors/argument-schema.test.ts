@@ -90,6 +90,16 @@ describe("a server's schema of arguments", () => {
         },
       ),
     ],
+    ['with a member whose name is not as it is seen', object({ 'query\u{e0141}': { type: 'string' } })],
+    ['with a value that is not as it is seen', object({ a: { enum: ['on', 'o\u200bn'] } })],
+    ['with one value that is not as it is seen', object({ a: { const: 'x\ufe01' } })],
+    ['with a default that is not as it is seen', object({ a: { default: { deep: ['\u{e0041}'] } } })],
+    [
+      'that grows by referring to what is long',
+      object(Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`p${i}`, { $ref: '#/$defs/long' }])), {
+        $defs: { long: { default: 'x'.repeat(100_000) } },
+      }),
+    ],
     ['with a member that no object may have', JSON.parse('{"type":"object","properties":{"__proto__":{"type":"string"}}}')],
   ])('is no use %s', (_what, schema) => {
     expect(() => argumentSchema(schema)).toThrow()

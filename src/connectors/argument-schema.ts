@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import { hasHidden, withoutHidden } from '../domain/hidden-text.ts'
 
 /** Of one schema: places, alternatives of one, members of one, values of an enumeration. */
 const MOST_NODES = 1000
 const DEEPEST = 12
 const MOST_DESCRIPTION = 2000
+/** Characters of one schema's names and values, as often as they are referred to. */
+const MOST_CHARACTERS = 256 * 1024
 
 const TYPES = new Set(['string', 'integer', 'number', 'boolean', 'array', 'object', 'null'])
 const NUMBERS = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'minLength', 'maxLength', 'minItems', 'maxItems']
@@ -42,6 +45,7 @@ function fromJson(schema: Json): z.ZodType {
 class Simplifier {
   readonly #root: Json
   #nodes = 0
+  #characters = 0
 
   constructor(root: Json) {
     this.#root = root
@@ -51,8 +55,11 @@ class Simplifier {
     if (++this.#nodes > MOST_NODES) throw new UnusableSchema(`the schema of its arguments has more than ${MOST_NODES} places`)
     const schema = this.#resolve(given)
     if (schema === null || depth > DEEPEST) return {}
-    const described = typeof schema['description'] === 'string' ? { description: plainText(schema['description']) } : {}
-    const fallback = schema['default'] === undefined ? {} : { default: schema['default'] }
+    const described =
+      typeof schema['description'] === 'string'
+        ? { description: withoutHidden(schema['description']).slice(0, MOST_DESCRIPTION) }
+        : {}
+    const fallback = schema['default'] === undefined ? {} : { default: this.#seen(schema['default']) }
     return { ...this.#shape(schema, depth), ...fallback, ...described }
   }
 
@@ -60,9 +67,9 @@ class Simplifier {
     const { enum: values, const: value, type } = schema
     if (Array.isArray(values) && values.length > 0 && values.every(isScalar)) {
       this.#nodes += values.length
-      return { enum: values }
+      return { enum: this.#seen(values) }
     }
-    if (value !== undefined && isScalar(value)) return { const: value }
+    if (value !== undefined && isScalar(value)) return { const: this.#seen(value) }
     const variants = schema['anyOf'] ?? schema['oneOf']
     if (Array.isArray(variants) && variants.length > 0)
       return { anyOf: variants.map((variant) => this.simplify(variant, depth + 1)) }
@@ -82,6 +89,7 @@ class Simplifier {
     const properties = isObject(schema['properties']) ? Object.entries(schema['properties']) : []
     if (properties.some(([name]) => name === '__proto__'))
       throw new UnusableSchema('the schema of its arguments names a member that no object may have')
+    this.#seen(properties.map(([name]) => name))
     const names = new Set(properties.map(([name]) => name))
     const required = Array.isArray(schema['required']) ? schema['required'].filter((name) => names.has(name as string)) : []
     return {
@@ -89,6 +97,17 @@ class Simplifier {
       required,
       ...(schema['additionalProperties'] === false && { additionalProperties: false }),
     }
+  }
+
+  /** What is not as it is seen can be neither shown nor changed, for its server would not know it. @throws UnusableSchema */
+  #seen<T>(given: T): T {
+    const text = JSON.stringify(given)
+    this.#characters += text.length
+    if (this.#characters > MOST_CHARACTERS)
+      throw new UnusableSchema(`the schema of its arguments has names and values of more than ${MOST_CHARACTERS / 1024} KiB`)
+    if (hasHidden(text))
+      throw new UnusableSchema('the schema of its arguments has a name or a value with characters that nobody sees')
+    return given
   }
 
   /** A local reference, one step at a time; null: anything goes there. */
@@ -103,11 +122,6 @@ class Simplifier {
     }
     return isObject(schema) ? schema : null
   }
-}
-
-function plainText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, ' ').slice(0, MOST_DESCRIPTION)
 }
 
 function isScalar(value: unknown): boolean {

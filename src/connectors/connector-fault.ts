@@ -1,3 +1,5 @@
+import { withoutHidden } from '../domain/hidden-text.ts'
+
 /** A connector's server cannot be used as it is. The message is our own words; what the server said in it is plain and short. */
 export class ConnectorFault extends Error {
   readonly code: 'unreachable' | 'unfit' | 'timeout' | 'lost' | 'refused'
@@ -15,11 +17,13 @@ export class ConnectorFault extends Error {
 
 const SAID = 500
 
-/** What a stranger said, on one line, without what steers a terminal, and short. */
+/**
+ * What a stranger said, on one line, without what steers a terminal or is not seen, and short. What is secret is taken out before: a
+ * value that was cut in two is not found any more.
+ */
 export function said(text: unknown): string {
-  const plain = String(text)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ')
+  const plain = withoutHidden(String(text))
+    .replace(/[\t\n]+/g, ' ')
     .trim()
   return plain.length > SAID ? `${plain.slice(0, SAID).toWellFormed()}...` : plain
 }

@@ -2,6 +2,7 @@ import { defineTool, type Tool, type ToolContext } from '../catalog/define-tool.
 import type { Connector, ListedTool, ToolDeclaration } from '../domain/connector.ts'
 import { toolListDigest } from '../domain/connector.ts'
 import { errors, ToolError } from '../domain/errors.ts'
+import { withoutHidden } from '../domain/hidden-text.ts'
 import { argumentSchema, UnusableSchema } from './argument-schema.ts'
 import { connectorOutput, readCallResult } from './call-result.ts'
 import type { ConnectorClient, ListObserver } from './connector-client.ts'
@@ -103,8 +104,7 @@ function describe({ title, description, name }: ListedTool): string {
   const text = [title, description].filter((each) => each !== null && each !== '').join(': ')
   if (text.length > LONGEST_DESCRIPTION)
     throw new UnusableSchema(`its description has more than ${LONGEST_DESCRIPTION} characters`)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  const plain = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069]/g, ' ').trim()
+  const plain = withoutHidden(text).trim()
   return plain === '' ? `The tool ${name}, which its server does not describe.` : plain
 }
 
