@@ -17,9 +17,13 @@ export class McpHttpServer {
   readonly calls: Record<string, unknown>[] = []
   /** Requests of any kind. */
   requests = 0
+  /** Of them those for a stream. */
+  gets = 0
   lastHeaders: IncomingMessage['headers'] = {}
   /** Set: answers a call in the place of the usual answer. */
   onCall: ((response: ServerResponse, message: Message) => void) | null = null
+  /** Set: answers a request for a stream in the place of a refusal. */
+  onGet: ((response: ServerResponse) => void) | null = null
   /** Set: answers every request in the place of all else. */
   onRequest: ((response: ServerResponse) => void) | null = null
   readonly #server: Server
@@ -51,6 +55,8 @@ export class McpHttpServer {
     this.requests++
     this.lastHeaders = request.headers
     if (this.onRequest) return this.onRequest(response)
+    if (request.method === 'GET') this.gets++
+    if (request.method === 'GET' && this.onGet) return this.onGet(response)
     if (request.method !== 'POST') return void response.writeHead(405).end()
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)

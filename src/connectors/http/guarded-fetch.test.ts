@@ -3,19 +3,24 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { HttpSource } from '../../domain/connector.ts'
-import { guardedFetch } from './guarded-fetch.ts'
+import { guardedFetch, MOST_REQUESTS } from './guarded-fetch.ts'
 
 let port: number
 let reached = 0
-const server = createServer((_request, response) => {
+const server = createServer((request, response) => {
   reached++
+  if (request.url === '/never') return
+  if (request.url === '/endless') return void response.write('here, and ')
   response.end('here')
 })
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   port = (server.address() as AddressInfo).port
 })
-afterAll(() => void server.close())
+afterAll(() => {
+  server.closeAllConnections()
+  server.close()
+})
 
 const source = (url: string, fields: Partial<HttpSource> = {}): HttpSource => ({
   kind: 'http',
@@ -35,7 +40,7 @@ const answering = (...addresses: string[]) =>
     )) as unknown as typeof lookup
 
 const get = (given: HttpSource, names = answering('127.0.0.1'), url = given.url) =>
-  guardedFetch({ source: given, headers: {}, lookup: names })(url)
+  guardedFetch({ source: given, headers: {}, longest_ms: 10_000, lookup: names })(url, { method: 'POST', body: '{}' })
 
 describe('what a connector may reach', () => {
   it('is loopback where the configuration says so', async () => {
@@ -71,6 +76,34 @@ describe('what a connector may reach', () => {
     const given = source(`http://127.0.0.1:${port}/`, { allow_loopback_http: true })
     const before = reached
     await expect(get(given, answering('127.0.0.1'), `http://127.0.0.1:${port + 1}/`)).rejects.toThrow(/another place/)
+    expect(reached).toBe(before)
+  })
+})
+
+describe('requests of a connector', () => {
+  const home = () => `http://127.0.0.1:${port}/`
+  const post = { method: 'POST', body: '{}' }
+  const fetching = (longest_ms: number) =>
+    guardedFetch({ source: source(home(), { allow_loopback_http: true }), headers: {}, longest_ms })
+
+  it.each(['never', 'endless'])('are so many at a time, and none for ever (%s)', async (path) => {
+    const fetch = fetching(1000)
+    const before = reached
+    const began = Date.now()
+    const asked = Array.from({ length: MOST_REQUESTS + 8 }, async () => (await fetch(`${home()}${path}`, post)).text())
+    const refused = await Promise.allSettled(asked.slice(MOST_REQUESTS))
+    const unreachable = { status: 'rejected', reason: expect.objectContaining({ code: 'unreachable' }) }
+    expect(refused).toEqual(refused.map(() => unreachable))
+    expect(Date.now() - began).toBeLessThan(900)
+    const ended = await Promise.allSettled(asked)
+    expect(ended.filter(({ status }) => status === 'fulfilled')).toEqual([])
+    expect([reached - before, Date.now() - began < 5000]).toEqual([MOST_REQUESTS, true])
+    expect(await (await fetch(home(), post)).text()).toBe('here')
+  })
+
+  it('are never for a stream that stands', async () => {
+    const before = reached
+    expect((await fetching(1000)(home())).status).toBe(405)
     expect(reached).toBe(before)
   })
 })

@@ -9,6 +9,8 @@ import { ConnectorFault } from '../connector-fault.ts'
 
 /** Bytes of one answer, a stream of events included. */
 const ANSWER_BYTES = 8 * 1024 * 1024
+/** Of one connector at a time. A server that answers is not slowed down by it; one that does not keeps no more sockets. */
+export const MOST_REQUESTS = 32
 /** A connection that nobody uses is kept for so long. */
 const IDLE_MS = 30_000
 const LOOPBACK = new BlockList()
@@ -19,6 +21,8 @@ export interface GuardedFetchOptions {
   source: HttpSource
   /** Values by header. */
   headers: Readonly<Record<string, string>>
+  /** How long any request may take, to the end of its answer. */
+  longest_ms: number
   /** Absent: the machine's. */
   lookup?: typeof lookup
 }
@@ -26,7 +30,8 @@ export interface GuardedFetchOptions {
 /**
  * A fetch for one connector: to its origin only, over TLS (or to loopback, where the configuration says so), to addresses that the
  * configuration lets it, which are checked where the connection is made. Redirects are refused, answers are bounded, and never
- * compressed, so that what is counted is what comes.
+ * compressed, so that what is counted is what comes. There is no GET, which would be a stream that has no end and is opened again
+ * whenever and as soon as the server likes: it is answered as by a server that has none.
  */
 export function guardedFetch(options: GuardedFetchOptions): typeof fetch {
   const { source, headers } = options
@@ -36,9 +41,11 @@ export function guardedFetch(options: GuardedFetchOptions): typeof fetch {
   const Agent = home.protocol === 'https:' ? HttpsAgent : HttpAgent
   const way: Way = {
     lookup: pinnedLookup(admit, options.lookup ?? lookup),
-    agent: new Agent({ keepAlive: true, timeout: IDLE_MS }),
+    agent: new Agent({ keepAlive: true, timeout: IDLE_MS, maxSockets: MOST_REQUESTS }),
+    open: 0,
   }
   return async (input, init = {}) => {
+    if ((init.method ?? 'GET') === 'GET') return new Response(null, { status: 405 })
     const url = new URL(input instanceof Request ? input.url : input)
     if (url.origin !== home.origin) throw new ConnectorFault('unreachable', 'it was to be called at another place than its url')
     const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -46,7 +53,9 @@ export function guardedFetch(options: GuardedFetchOptions): typeof fetch {
     const given = new Headers(init.headers)
     for (const [name, value] of Object.entries(headers)) given.set(name, value)
     given.set('accept-encoding', 'identity')
-    const response = await send(url, { ...init, headers: given }, way)
+    const late = AbortSignal.timeout(options.longest_ms)
+    const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
+    const response = await send(url, { ...init, headers: given, signal }, way)
     const status = response.statusCode ?? 0
     if (status >= 300 && status < 400 && status !== 304) {
       response.destroy()
@@ -67,21 +76,32 @@ export function guardedFetch(options: GuardedFetchOptions): typeof fetch {
 interface Way {
   lookup: typeof lookup
   agent: HttpAgent | HttpsAgent
+  /** Requests whose answers have not come to their end. */
+  open: number
 }
 
 /** Rejects with `unreachable` while there is no connection, and with `lost` from then on. */
 function send(url: URL, init: RequestInit & { headers: Headers }, way: Way): Promise<IncomingMessage> {
-  const { method = 'GET', headers, body, signal } = init
+  const { method, headers, body, signal } = init
+  if (typeof body !== 'string') return Promise.reject(new TypeError('only text is sent'))
+  if (way.open >= MOST_REQUESTS)
+    return Promise.reject(new ConnectorFault('unreachable', `it leaves ${MOST_REQUESTS} requests open: no more are made`))
+  way.open++
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:'
-    const options = { method, headers: Object.fromEntries(headers), ...way, ...(signal && { signal }) }
+    const { lookup, agent } = way
+    const options = { method, headers: Object.fromEntries(headers), lookup, agent, signal }
     const request = (secure ? httpsRequest : httpRequest)(url, options as never, resolve)
     let connected = false
     request.once('socket', (socket) => {
       if (!socket.connecting) connected = true
       else socket.once(secure ? 'secureConnect' : 'connect', () => (connected = true))
     })
-    request.once('error', (error) => {
+    request.once('close', () => {
+      way.open--
+      reject(new ConnectorFault('lost', 'it went away before it answered'))
+    })
+    request.on('error', (error) => {
       if (signal?.aborted || error instanceof ConnectorFault) return reject(error)
       const code = (error as NodeJS.ErrnoException).code ?? 'no connection'
       reject(
@@ -90,9 +110,7 @@ function send(url: URL, init: RequestInit & { headers: Headers }, way: Way): Pro
           : new ConnectorFault('unreachable', `it cannot be reached (${code})`, error),
       )
     })
-    if (typeof body === 'string') request.end(body)
-    else if (body === undefined || body === null) request.end()
-    else reject(new TypeError('only text is sent'))
+    request.end(body)
   })
 }
 

@@ -4,11 +4,12 @@ import { makeRedactor, type Redactor } from '../../domain/redaction.ts'
 import type { ConnectorAnswer, ConnectorCall, ConnectorClient } from '../connector-client.ts'
 import { ConnectorFault } from '../connector-fault.ts'
 import { McpSession } from '../mcp-session.ts'
+import { AnswersOnly } from './answers-only.ts'
 import { guardedFetch } from './guarded-fetch.ts'
 
 /** A list that is older is asked for again before a call. */
 const TRUST_MS = 30_000
-/** A connection that nobody uses is given up after so long; of the rest, the longest unused first. */
+/** A connection that nobody uses is given up after so long; where there are too many, the longest unused first. */
 const IDLE_MS = 10 * 60_000
 const MOST_CONNECTIONS = 64
 const MOST_PROGRESS = 100
@@ -16,8 +17,12 @@ const MOST_PROGRESS = 100
 interface Connection {
   key: string
   session: Promise<McpSession>
+  /** Null: it is being made. */
+  made: McpSession | null
   used: number
   calls: number
+  /** Runs while there are no calls. */
+  idle: NodeJS.Timeout | undefined
 }
 
 /**
@@ -26,11 +31,16 @@ interface Connection {
  */
 export class HttpConnectorClient implements ConnectorClient {
   readonly #values: (variable: string) => string
+  readonly #idleMs: number
   readonly #connections = new Map<string, Connection>()
 
-  /** @param values of environment variables that the configuration names */
-  constructor(values: (variable: string) => string) {
+  /**
+   * @param values of environment variables that the configuration names
+   * @param idleMs after which a connection that nobody uses is given up
+   */
+  constructor(values: (variable: string) => string, idleMs = IDLE_MS) {
     this.#values = values
+    this.#idleMs = idleMs
   }
 
   async call(call: ConnectorCall, context: Parameters<ConnectorClient['call']>[1]): Promise<ConnectorAnswer> {
@@ -40,6 +50,7 @@ export class HttpConnectorClient implements ConnectorClient {
     let told = 0
     const connection = this.#connection(connector, context.session.id, timeout_ms)
     connection.calls++
+    clearTimeout(connection.idle)
     try {
       const session = await connection.session
       const answer = await session.call({
@@ -60,8 +71,9 @@ export class HttpConnectorClient implements ConnectorClient {
       if (!(error instanceof ConnectorFault && error.code === 'refused')) await this.#drop(connection)
       throw redacted(error, redactor)
     } finally {
-      connection.calls--
       connection.used = Date.now()
+      connection.calls--
+      this.#waitForUse(connection)
     }
   }
 
@@ -69,7 +81,7 @@ export class HttpConnectorClient implements ConnectorClient {
   async list(connector: Connector, timeout_ms: number): Promise<ListedTool[]> {
     const redactor = this.#redactor(connector)
     try {
-      const session = await this.#connect(connector, { timeout_ms })
+      const session = await this.#connect(connector, timeout_ms)
       try {
         return redactor.value(await session.list({ timeout_ms })) as ListedTool[]
       } finally {
@@ -85,37 +97,47 @@ export class HttpConnectorClient implements ConnectorClient {
   }
 
   #connection(connector: Connector, sessionId: string, timeout_ms: number): Connection {
-    this.#expire()
     const key = JSON.stringify([connector.name, sessionId])
     const known = this.#connections.get(key)
-    if (known) return known
+    if (known && !known.made?.closed) return known
+    this.#makeRoom()
     // Those who come while it is made share it: nobody's cancellation ends it for the others.
-    const session = this.#connect(connector, { timeout_ms })
-    const connection: Connection = { key, session, used: Date.now(), calls: 0 }
-    session.catch(() => undefined)
+    const session = this.#connect(connector, timeout_ms)
+    const connection: Connection = { key, session, made: null, used: Date.now(), calls: 0, idle: undefined }
+    session.then(
+      (made) => (connection.made = made),
+      () => undefined,
+    )
     this.#connections.set(key, connection)
     return connection
   }
 
-  async #connect(connector: Connector, options: { timeout_ms: number }): Promise<McpSession> {
+  async #connect(connector: Connector, timeout_ms: number): Promise<McpSession> {
     const source = connector.source as HttpSource
     const session = new McpSession(TRUST_MS)
+    // A call of any of its tools may come over this connection.
+    const longest_ms = Math.max(timeout_ms, ...Object.values(connector.tools).map((tool) => tool.timeout_seconds * 1000))
     const transport = new StreamableHTTPClientTransport(new URL(source.url), {
-      fetch: guardedFetch({ source, headers: this.#headers(source) }),
+      fetch: guardedFetch({ source, headers: this.#headers(source), longest_ms }),
       requestInit: { redirect: 'manual' },
     })
-    await session.connect(transport, options)
+    await session.connect(new AnswersOnly(transport), { timeout_ms })
     return session
   }
 
-  #expire(): void {
+  #waitForUse(connection: Connection): void {
+    if (connection.calls > 0 || this.#connections.get(connection.key) !== connection) return
+    connection.idle = setTimeout(() => void this.#drop(connection), this.#idleMs).unref()
+  }
+
+  #makeRoom(): void {
     const idle = [...this.#connections.values()].filter(({ calls }) => calls === 0).toSorted((a, b) => a.used - b.used)
     const excess = this.#connections.size - MOST_CONNECTIONS + 1
-    for (const [index, connection] of idle.entries())
-      if (index < excess || Date.now() - connection.used > IDLE_MS) void this.#drop(connection)
+    for (const connection of idle.slice(0, Math.max(0, excess))) void this.#drop(connection)
   }
 
   async #drop(connection: Connection): Promise<void> {
+    clearTimeout(connection.idle)
     if (this.#connections.get(connection.key) === connection) this.#connections.delete(connection.key)
     const session = await connection.session.catch(() => null)
     await session?.close()
