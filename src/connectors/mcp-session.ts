@@ -8,6 +8,7 @@ import {
   type Transport,
 } from '@modelcontextprotocol/client'
 import { type ListedTool, toolListDigest } from '../domain/connector.ts'
+import type { Redactor } from '../domain/redaction.ts'
 import { ConnectorFault, said } from './connector-fault.ts'
 import { readToolList } from './listed-tools.ts'
 
@@ -18,6 +19,10 @@ const PROBE_MS = 3000
 const NO_VALIDATION: jsonSchemaValidator = {
   getValidator: () => (input: unknown) => ({ valid: true, data: input as never, errorMessage: undefined }),
 }
+
+/** Takes out what the server was told in confidence, of all that it says, before anything else is done with it. */
+type Redaction = Pick<Redactor, 'text' | 'value'>
+const NOTHING: Redaction = { text: (text) => text, value: (value) => value }
 
 export interface McpCall {
   tool: string
@@ -39,14 +44,19 @@ export interface McpCall {
 export class McpSession {
   readonly #client: Client
   readonly #trustMs: number
+  readonly #redactor: Redaction
   #list: { tools: ListedTool[]; digest: string; at: number; changes: number } | null = null
   /** How often the server said that its list changed. */
   #changes = 0
   #closed = false
 
-  /** @param trustMs how old a list may be, where the server says nothing */
-  constructor(trustMs: number) {
+  /**
+   * @param trustMs how old a list may be, where the server says nothing
+   * @param redactor absent: the server was told nothing that its callers may not know
+   */
+  constructor(trustMs: number, redactor = NOTHING) {
     this.#trustMs = trustMs
+    this.#redactor = redactor
     this.#client = new Client(
       { name: 'cloister', version: '1' },
       {
@@ -77,7 +87,7 @@ export class McpSession {
     } catch (error) {
       await this.close()
       if (error instanceof ConnectorFault) throw beforeCall(error)
-      throw new ConnectorFault('unreachable', `its server could not be reached: ${reasonOf(error)}`, error)
+      throw new ConnectorFault('unreachable', `its server could not be reached: ${this.#reason(error)}`, error)
     }
   }
 
@@ -99,12 +109,12 @@ export class McpSession {
           timeout: timeout_ms,
           maxTotalTimeout: timeout_ms,
           ...(signal && { signal }),
-          ...(onProgress && { onprogress: ({ message }) => message !== undefined && onProgress(said(message)) }),
+          ...(onProgress && { onprogress: ({ message }) => message !== undefined && onProgress(this.#said(message)) }),
         },
       )
-      return { result }
+      return { result: this.#redactor.value(result) }
     } catch (error) {
-      throw callFault(error)
+      throw this.#callFault(error)
     }
   }
 
@@ -121,39 +131,48 @@ export class McpSession {
     // What the server says while its list is read holds for the next look.
     const changes = this.#changes
     try {
-      const tools = await readToolList((cursor) => {
+      const tools = await readToolList(async (cursor) => {
         if (Date.now() > ends) throw new ConnectorFault('timeout', 'its list of tools did not come in time')
-        return this.#client.request({ method: 'tools/list', params: cursor === null ? {} : { cursor } }, options)
+        const page = await this.#client.request({ method: 'tools/list', params: cursor === null ? {} : { cursor } }, options)
+        return { ...page, tools: this.#redactor.value(page.tools) }
       })
       this.#list = { tools, digest: toolListDigest(tools), at: Date.now(), changes }
       return this.#list
     } catch (error) {
       if (error instanceof ConnectorFault) throw beforeCall(error)
       const timeout = error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout
-      throw new ConnectorFault(timeout ? 'timeout' : 'refused', `it did not list its tools: ${reasonOf(error)}`, error)
+      throw new ConnectorFault(timeout ? 'timeout' : 'refused', `it did not list its tools: ${this.#reason(error)}`, error)
     }
+  }
+
+  /** What a failed call says of whether the server acted. */
+  #callFault(error: unknown): ConnectorFault {
+    if (error instanceof ConnectorFault) return error
+    if (error instanceof ProtocolError)
+      return new ConnectorFault('refused', `it answered with an error: ${this.#reason(error)}`, error)
+    if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout)
+      return new ConnectorFault('timeout', 'it did not answer in time', error)
+    if (error instanceof SdkError && error.code === SdkErrorCode.UnsupportedResultType)
+      return new ConnectorFault('refused', 'it asks a person something, which no connector may', error)
+    // A status is an answer: whatever came of it, it is not silence. 5xx may have acted.
+    if (error instanceof SdkHttpError && error.status !== undefined && error.status < 500)
+      return new ConnectorFault('refused', `it answered with status ${error.status}`, error)
+    return new ConnectorFault('lost', `it went away before it answered: ${this.#reason(error)}`, error)
+  }
+
+  #reason(error: unknown): string {
+    if (!(error instanceof Error)) return this.#said(String(error))
+    // Its message quotes a piece of what could not be read, as V8 cut it.
+    if (error instanceof SyntaxError || error.cause instanceof SyntaxError) return 'it does not answer in JSON'
+    return this.#said(error.message)
+  }
+
+  #said(text: string): string {
+    return said(this.#redactor.text(text))
   }
 }
 
 /** Whatever was lost then, no call was. */
 function beforeCall(fault: ConnectorFault): ConnectorFault {
   return fault.code === 'lost' ? new ConnectorFault('unreachable', fault.message, fault) : fault
-}
-
-/** What a failed call says of whether the server acted. */
-function callFault(error: unknown): ConnectorFault {
-  if (error instanceof ConnectorFault) return error
-  if (error instanceof ProtocolError) return new ConnectorFault('refused', `it answered with an error: ${reasonOf(error)}`, error)
-  if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout)
-    return new ConnectorFault('timeout', 'it did not answer in time', error)
-  if (error instanceof SdkError && error.code === SdkErrorCode.UnsupportedResultType)
-    return new ConnectorFault('refused', 'it asks a person something, which no connector may', error)
-  // A status is an answer: whatever came of it, it is not silence. 5xx may have acted.
-  if (error instanceof SdkHttpError && error.status !== undefined && error.status < 500)
-    return new ConnectorFault('refused', `it answered with status ${error.status}`, error)
-  return new ConnectorFault('lost', `it went away before it answered: ${reasonOf(error)}`, error)
-}
-
-function reasonOf(error: unknown): string {
-  return said(error instanceof Error ? error.message : error)
 }

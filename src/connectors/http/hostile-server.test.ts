@@ -7,7 +7,7 @@ import type { Connector } from '../../domain/connector.ts'
 import { CHANGING, HARMLESS, httpConnector, reviewedTools } from '../connector.sample.ts'
 import { HttpConnectorClient } from './http-client.ts'
 
-/** Remote servers that would use up this one. */
+/** Remote servers that would use up this one, or tell callers what only they were told. */
 
 const SECRET = 'Bearer remote-secret-4711'
 let server: McpHttpServer
@@ -99,5 +99,65 @@ describe('a server that would be asked again and again', () => {
     expect(await call(tool)).toBe('done')
     expect(closed).toBe(0)
     await expect.poll(() => closed, { timeout: 2000 }).toBe(2)
+  })
+})
+
+describe('a server that says what it was told in confidence', () => {
+  /** Every place near where what it says is cut. */
+  const PADS = [...Array.from({ length: 12 }, (_, n) => n * 40), ...Array.from({ length: 60 }, (_, n) => 450 + n)]
+  const told = (text: string) => /Bearer|remote-s|secret-4|4711/.exec(text)?.[0] ?? null
+
+  it('in errors, wherever they are cut', async () => {
+    const tool = (await reviewed())('remote.look')
+    for (const pad of PADS) {
+      const text = `${'x'.repeat(pad)} ${SECRET} ${'y'.repeat(40)}`
+      server.onCall = (response, { id }) => {
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32000, message: text } }))
+      }
+      const error = await failure(call(tool))
+      expect([pad, error.message.includes('answered with an error'), told(error.message)]).toEqual([pad, true, null])
+      server.onCall = (response) => void response.writeHead(500).end(text)
+      expect([pad, told((await failure(call(tool))).message)]).toEqual([pad, null])
+    }
+  })
+
+  it('in what it tells of its progress', async () => {
+    const tool = (await reviewed())('remote.look')
+    const log: string[] = []
+    server.onCall = (response, { id, params }) => {
+      const { progressToken } = params['_meta'] as { progressToken: number }
+      const progress = PADS.map((pad) =>
+        event({ method: 'notifications/progress', params: { progressToken, progress: pad, message: 'x'.repeat(pad) + SECRET } }),
+      )
+      stream(response).end(progress.join('') + done(id))
+    }
+    await call(tool, log)
+    expect([log.length, told(log.join('\n'))]).toEqual([PADS.length, null])
+  })
+
+  it('in its list, which is compared without it', async () => {
+    server.tools = [{ name: 'look', description: `Looks as ${SECRET}.` }]
+    expect((await client.list(connector, 5000))[0]?.description).toBe('Looks as [secret:REMOTE].')
+    expect(await call((await reviewed())('remote.look'))).toContain('done')
+    for (let pad = 70; pad <= 100; pad++) {
+      const name = `${'x'.repeat(pad)}${SECRET}`
+      server.tools = [{ name }, { name }]
+      const { message } = await failure(client.list(connector, 5000))
+      expect([message.includes('twice'), told(message)]).toEqual([true, null])
+    }
+  })
+
+  it('in what is no answer', async () => {
+    const tool = (await reviewed())('remote.look')
+    await call(tool)
+    for (const text of [SECRET, `{"a": ${SECRET}}`, `{"a": "b" remote-secret-4711}`]) {
+      const garbled = (response: ServerResponse) => void response.writeHead(200, { 'content-type': 'application/json' }).end(text)
+      server.onCall = garbled
+      expect((await failure(call(tool))).message).toContain('does not answer in JSON')
+      server.onRequest = garbled
+      expect((await failure(client.list(connector, 5000))).message).toContain('does not answer in JSON')
+      server.onRequest = null
+    }
   })
 })

@@ -45,7 +45,6 @@ export class HttpConnectorClient implements ConnectorClient {
 
   async call(call: ConnectorCall, context: Parameters<ConnectorClient['call']>[1]): Promise<ConnectorAnswer> {
     const { connector, tool, args, digest, repeatable, timeout_ms } = call
-    const redactor = this.#redactor(connector)
     const { signal } = context
     let told = 0
     const connection = this.#connection(connector, context.session.id, timeout_ms)
@@ -53,23 +52,22 @@ export class HttpConnectorClient implements ConnectorClient {
     clearTimeout(connection.idle)
     try {
       const session = await connection.session
-      const answer = await session.call({
+      return await session.call({
         tool: tool.name,
         args,
         digest,
         timeout_ms,
         signal,
         onProgress: (message) => {
-          if (told++ < MOST_PROGRESS) context.log(redactor.text(message))
+          if (told++ < MOST_PROGRESS) context.log(message)
         },
         // What goes out may have been done: host, which knows what was done in a sandbox, knows nothing of it.
         ...(!repeatable && { beforeCall: () => context.actsOutside() }),
       })
-      return redactor.value(answer) as ConnectorAnswer
     } catch (error) {
       // Whatever state it is in is not one to go on with.
       if (!(error instanceof ConnectorFault && error.code === 'refused')) await this.#drop(connection)
-      throw redacted(error, redactor)
+      throw error
     } finally {
       connection.used = Date.now()
       connection.calls--
@@ -79,16 +77,11 @@ export class HttpConnectorClient implements ConnectorClient {
 
   /** Over a connection of its own. @throws ConnectorFault */
   async list(connector: Connector, timeout_ms: number): Promise<ListedTool[]> {
-    const redactor = this.#redactor(connector)
+    const session = await this.#connect(connector, timeout_ms)
     try {
-      const session = await this.#connect(connector, timeout_ms)
-      try {
-        return redactor.value(await session.list({ timeout_ms })) as ListedTool[]
-      } finally {
-        await session.close()
-      }
-    } catch (error) {
-      throw redacted(error, redactor)
+      return await session.list({ timeout_ms })
+    } finally {
+      await session.close()
     }
   }
 
@@ -114,7 +107,7 @@ export class HttpConnectorClient implements ConnectorClient {
 
   async #connect(connector: Connector, timeout_ms: number): Promise<McpSession> {
     const source = connector.source as HttpSource
-    const session = new McpSession(TRUST_MS)
+    const session = new McpSession(TRUST_MS, this.#redactor(source))
     // A call of any of its tools may come over this connection.
     const longest_ms = Math.max(timeout_ms, ...Object.values(connector.tools).map((tool) => tool.timeout_seconds * 1000))
     const transport = new StreamableHTTPClientTransport(new URL(source.url), {
@@ -147,14 +140,10 @@ export class HttpConnectorClient implements ConnectorClient {
     return Object.fromEntries(Object.entries(source.headers).map(([name, variable]) => [name, this.#values(variable)]))
   }
 
-  #redactor(connector: Connector): Redactor {
-    const variables = Object.values((connector.source as HttpSource).headers)
+  #redactor(source: HttpSource): Redactor {
+    const variables = Object.values(source.headers)
     // Of `Bearer xyz` the second word alone is a secret too; lines of a value are looked for one by one.
     const needles = (value: string) => [value, ...value.split(' ').slice(1)].join('\n')
     return makeRedactor(Object.fromEntries(variables.map((variable) => [variable, needles(this.#values(variable))])))
   }
-}
-
-function redacted(error: unknown, redactor: Redactor): unknown {
-  return error instanceof ConnectorFault ? new ConnectorFault(error.code, redactor.text(error.message), error.cause) : error
 }
