@@ -375,10 +375,10 @@ function composeConnectors({ config, shipped, throwaways, ...parts }: ConnectorP
   const connectors: ConnectorService = new ConnectorService({
     ...parts,
     connectors: declared,
-    askForTools: (connector) => {
+    askForTools: (connector, urgent) => {
       if (connector.source.kind === 'http') return httpConnectors.list(connector, CONNECTOR_LIST_MS)
       const network = connector.source.network && config.CLOISTER_ALLOW_HOST_NETWORK ? 'host' : 'none'
-      return throwaways.run({ network, timeout_ms: CONNECTOR_LIST_MS }, (sandbox, name) =>
+      return throwaways.run({ network, timeout_ms: CONNECTOR_LIST_MS, urgent }, (sandbox, name) =>
         stdioConnectors.list(connector, sandbox, name, CONNECTOR_LIST_MS),
       )
     },

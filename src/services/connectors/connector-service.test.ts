@@ -33,12 +33,16 @@ let catalog: LiveCatalog
 /** What the servers list when they are asked on neutral ground; an Error: they cannot be. */
 let offered: Record<string, ListedTool[] | Error>
 let asked: string[]
+let urgent: boolean[]
+let now: number
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cloister-connectors-'))
   store = await openSqliteStore(join(folder, 'db.sqlite'))
   offered = { local: LIST, remote: LIST }
   asked = []
+  urgent = []
+  now = Date.parse('2026-11-21T10:00:00Z')
 })
 afterEach(async () => {
   await store.close()
@@ -56,8 +60,9 @@ async function start(connectors: Connector[] = [LOCAL, REMOTE], policies: string
       checkTools: (tools) => policy.checkTools(tools),
       replaceTools: (tools) => policy.replaceTools(tools),
     },
-    askForTools: async ({ name }) => {
+    askForTools: async ({ name }, isUrgent) => {
       asked.push(name)
+      urgent.push(isUrgent)
       const answer = offered[name] ?? []
       if (answer instanceof Error) throw answer
       return answer
@@ -67,7 +72,7 @@ async function start(connectors: Connector[] = [LOCAL, REMOTE], policies: string
         client: { call: () => Promise.reject(new Error('this test calls nothing')) },
         onOtherList: (...seen) => service.observe(...seen),
       }),
-    clock: () => new Date('2026-11-21T10:00:00Z'),
+    clock: () => new Date(now),
     logger: pino({ level: 'silent' }),
   })
   await service.load()
@@ -210,6 +215,36 @@ describe('a connector that offers something else than was reviewed', () => {
     expect([asked, tools()]).toEqual([['local'], { 'local.look': null, 'local.act': null }])
   })
 
+  it('in one sandbox, again and again, is asked elsewhere once a minute, and after those for whom an admin waits', async () => {
+    const service = await start()
+    await letIn(service, 'local')
+    expect(urgent).toEqual([true, true])
+    asked = []
+    for (let calls = 0; calls < 100; calls++) {
+      expect(await service.observe(LOCAL, OTHER, 'ses_1')).toContain('what is in the session changes it')
+      now += 1100
+    }
+    expect([asked, urgent.slice(2)]).toEqual([
+      ['local', 'local'],
+      [false, false],
+    ])
+    // What was found of the list that was reviewed says nothing of the next one.
+    await letIn(service, 'local')
+    offered['local'] = OTHER
+    await service.observe(LOCAL, OTHER, 'ses_1')
+    expect(service.countByState().changed).toBe(1)
+  })
+
+  it('is found to within a minute, though what was found before is remembered', async () => {
+    const service = await start()
+    await letIn(service, 'local')
+    await service.observe(LOCAL, OTHER, 'ses_1')
+    offered['local'] = OTHER
+    expect(await service.observe(LOCAL, OTHER, 'ses_2')).toContain('in this session')
+    now += 60_000
+    expect(await service.observe(LOCAL, OTHER, 'ses_2')).toContain('cloister connector review local')
+  })
+
   it('in a sandbox and on neutral ground is refused to everybody; many sessions that find it ask once', async () => {
     const service = await start()
     await letIn(service, 'local')
@@ -225,8 +260,9 @@ describe('a connector that offers something else than was reviewed', () => {
     const service = await start()
     await letIn(service, 'local')
     offered['local'] = new Error('no sandbox to ask in')
-    expect(await service.observe(LOCAL, OTHER, 'ses_1')).toContain('in this session')
-    expect(tools()).toEqual({ 'local.look': null, 'local.act': null })
+    asked = []
+    for (let calls = 0; calls < 10; calls++) expect(await service.observe(LOCAL, OTHER, 'ses_1')).toContain('in this session')
+    expect([asked, tools()]).toEqual([['local'], { 'local.look': null, 'local.act': null }])
   })
 
   it('was let in just now: the call is to be made again', async () => {

@@ -22,6 +22,8 @@ import type { Store } from '../../store/store.ts'
 import type { Connectors } from '../contracts.ts'
 
 const REVIEWS_SHOWN = 20
+/** What a look at a connector came to holds for so long: it costs a sandbox, and whoever has a session can make one due. */
+const LOOK_MS = 60_000
 
 /** What becomes of a list: our tools, and of each listed one what it is here. */
 export interface MadeTools {
@@ -36,8 +38,11 @@ export interface ConnectorServiceDependencies {
   catalog: LiveCatalog
   /** Policies are about tools: they are asked before tools change. Both throw when they do not fit. */
   policy: { checkTools(tools: readonly ToolMetadata[]): void; replaceTools(tools: readonly ToolMetadata[]): void }
-  /** Asks a connector's server, on neutral ground: for one in the sandbox, an empty sandbox of its own. Throws what can be told. */
-  askForTools: (connector: Connector) => Promise<ListedTool[]>
+  /**
+   * Asks a connector's server, on neutral ground: for one in the sandbox, an empty sandbox of its own. Throws what can be told.
+   * @param urgent an admin waits for it
+   */
+  askForTools: (connector: Connector, urgent: boolean) => Promise<ListedTool[]>
   /** @param refused why they may not be called now */
   makeTools: (connector: Connector, listed: readonly ListedTool[], refused: string | null) => MadeTools
   clock: () => Date
@@ -48,6 +53,8 @@ interface Standing {
   connector: Connector
   review: ConnectorReview | null
   flag: ConnectorFlag | null
+  /** When the last look because of a call ended, since that review, in milliseconds since the epoch; null: there was none. */
+  looked_at: number | null
 }
 
 /**
@@ -63,7 +70,9 @@ export class ConnectorService implements Connectors {
 
   constructor(deps: ConnectorServiceDependencies) {
     this.#deps = deps
-    this.#standing = new Map(deps.connectors.map((connector) => [connector.name, { connector, review: null, flag: null }]))
+    this.#standing = new Map(
+      deps.connectors.map((connector) => [connector.name, { connector, review: null, flag: null, looked_at: null }]),
+    )
   }
 
   /** At the start, before anybody calls: what was let in before. Policies are not asked: they are composed after this. */
@@ -119,7 +128,7 @@ export class ConnectorService implements Connectors {
   /**
    * A call found another list than the one that its tool was made from, and was not made. What is listed in a session's sandbox may
    * be that session's doing (its files, its processes), and must not close the connector to everybody: so it is asked again on neutral
-   * ground. A remote server's list is its own word.
+   * ground, once in a while. A remote server's list is its own word.
    * @returns why the call is refused
    */
   async observe(connector: Connector, listed: readonly ListedTool[], sessionId: string): Promise<string> {
@@ -145,8 +154,11 @@ export class ConnectorService implements Connectors {
 
   async #look(standing: Standing, sessionId: string): Promise<void> {
     const { name } = standing.connector
-    // Many sessions may find the same at once.
-    const looking = this.#looking.get(name) ?? this.#deps.askForTools(standing.connector)
+    const now = () => this.#deps.clock().getTime()
+    // Many sessions may find the same at once, and one may find it again and again.
+    const known = this.#looking.get(name)
+    if (!known && standing.looked_at !== null && now() - standing.looked_at < LOOK_MS) return
+    const looking = known ?? this.#deps.askForTools(standing.connector, false)
     this.#looking.set(name, looking)
     try {
       await this.#flagIfOther(standing, await looking, sessionId)
@@ -155,6 +167,7 @@ export class ConnectorService implements Connectors {
       this.#deps.logger.warn({ err: error, connector: name }, 'a connector could not be asked again for its tools')
     } finally {
       this.#looking.delete(name)
+      standing.looked_at = now()
     }
   }
 
@@ -213,7 +226,7 @@ export class ConnectorService implements Connectors {
       await tx.connectors.insertReview(review)
       await tx.connectors.unflag(connector.name)
     })
-    Object.assign(standing, { review, flag: null })
+    Object.assign(standing, { review, flag: null, looked_at: null })
     policy.replaceTools(all)
     catalog.replaceConnectors(tools)
     logger.info({ connector: connector.name, digest: review.digest, reviewed_by: by }, 'the tools of a connector were let in')
@@ -239,7 +252,7 @@ export class ConnectorService implements Connectors {
 
   async #ask(connector: Connector): Promise<ListedTool[]> {
     try {
-      return await this.#deps.askForTools(connector)
+      return await this.#deps.askForTools(connector, true)
     } catch (error) {
       if (error instanceof CloisterError) throw error
       if (error instanceof ToolError || (error instanceof Error && error.name === 'ConnectorFault'))

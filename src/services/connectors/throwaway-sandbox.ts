@@ -18,29 +18,45 @@ export interface ThrowawayOptions {
   epoch: number
 }
 
+export interface ThrowawayUse {
+  network: 'none' | 'host'
+  timeout_ms: number
+  /** Goes before all that wait and are not. */
+  urgent: boolean
+}
+
 /** Sandboxes with an empty volume and no secrets, for one look at what runs in them. One at a time: they share a uid. */
 export class ThrowawaySandboxes {
   readonly #options: ThrowawayOptions
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #urgent: (() => Promise<void>)[] = []
+  readonly #waiting: (() => Promise<void>)[] = []
+  #busy = false
 
   constructor(options: ThrowawayOptions) {
     this.#options = options
   }
 
   /** Nothing of it is left when this settles. @throws ToolError `timeout`, and what `work` and the driver throw */
-  run<T>(
-    options: { network: 'none' | 'host'; timeout_ms: number },
-    work: (sandbox: ToolSandbox, name: string) => Promise<T>,
-  ): Promise<T> {
-    const mine = this.#last.then(() => this.#run(options, work))
-    this.#last = mine.catch(() => undefined)
-    return mine
+  run<T>(use: ThrowawayUse, work: (sandbox: ToolSandbox, name: string) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const queue = use.urgent ? this.#urgent : this.#waiting
+      queue.push(() => this.#run(use, work).then(resolve, reject))
+      void this.#runAll()
+    })
   }
 
-  async #run<T>(
-    { network, timeout_ms }: { network: 'none' | 'host'; timeout_ms: number },
-    work: (sandbox: ToolSandbox, name: string) => Promise<T>,
-  ): Promise<T> {
+  async #runAll(): Promise<void> {
+    if (this.#busy) return
+    this.#busy = true
+    for (let next = this.#next(); next; next = this.#next()) await next()
+    this.#busy = false
+  }
+
+  #next(): (() => Promise<void>) | undefined {
+    return this.#urgent.shift() ?? this.#waiting.shift()
+  }
+
+  async #run<T>({ network, timeout_ms }: ThrowawayUse, work: (sandbox: ToolSandbox, name: string) => Promise<T>): Promise<T> {
     const { driver, uid, limits, epoch } = this.#options
     const name = newId('crv')
     const over = new AbortController()
