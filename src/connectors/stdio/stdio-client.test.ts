@@ -136,7 +136,7 @@ describe('a server that does not do what it should', () => {
   ])('%s', async (name, command, message) => {
     const connector = stdioConnector(`bad_${name.length}`, command, {})
     const { sandbox } = workspace.context(someTool)
-    await expect(client.list(connector, sandbox, 'test', 6000)).rejects.toThrow(message)
+    await expect(client.list(connector, sandbox, 'test', 8000)).rejects.toThrow(message)
   })
 
   it.each([

@@ -10,8 +10,8 @@ import { BRIDGE_LOST, type BridgeAnswer, type BridgeRequest, bridgeAnswer, NO_BR
 /** How long a bridge may take to be there. Its server may take longer: that is the call's own time. */
 const APPEAR_MS = 10_000
 const NODE = ['/bin/sh', '-c', `exec node "$${CONNECTOR_BRIDGE_ENV}" "$@"`, 'connector']
-/** How much sooner than the command that brings it a request ends, in ms. */
-const MARGIN_MS = 500
+/** How much sooner than the command that brings it a request ends, in ms: starting a program takes so long where much else runs. */
+const margin = (timeoutMs: number): number => Math.min(2000, timeoutMs / 4)
 
 /**
  * MCP servers that run in the session's sandbox, behind a bridge. The operations of one call are, in this order: bring the request; if
@@ -23,15 +23,16 @@ export class StdioConnectorClient implements ConnectorClient {
     { connector, tool, args, digest, timeout_ms }: ConnectorCall,
     { sandbox, session }: Parameters<ConnectorClient['call']>[1],
   ): Promise<ConnectorAnswer> {
-    const request: BridgeRequest = { op: 'call', digest, tool: tool.name, args, timeout_ms: timeout_ms - MARGIN_MS }
-    const answer = await exchange(sandbox, connector, session.id, request)
+    const request: BridgeRequest = { op: 'call', digest, tool: tool.name, args, timeout_ms: timeout_ms - margin(timeout_ms) }
+    const answer = await exchange(sandbox, connector, session.id, request, timeout_ms)
     if ('listed' in answer) return { listed: checkToolList(answer.listed) }
     return answer
   }
 
   /** What the server lists when it is started in this sandbox. @throws ConnectorFault, ToolError */
   async list(connector: Connector, sandbox: ToolSandbox, sandboxName: string, timeout_ms: number): Promise<ListedTool[]> {
-    const answer = await exchange(sandbox, connector, sandboxName, { op: 'list', timeout_ms: timeout_ms - MARGIN_MS })
+    const request: BridgeRequest = { op: 'list', timeout_ms: timeout_ms - margin(timeout_ms) }
+    const answer = await exchange(sandbox, connector, sandboxName, request, timeout_ms)
     if (!('listed' in answer)) throw new ConnectorFault('unfit', 'its bridge answered something else than a list')
     return checkToolList(answer.listed)
   }
@@ -39,7 +40,14 @@ export class StdioConnectorClient implements ConnectorClient {
 
 type Answered = Exclude<BridgeAnswer, { fault: unknown }>
 
-async function exchange(sandbox: ToolSandbox, connector: Connector, name: string, request: BridgeRequest): Promise<Answered> {
+/** @param timeoutMs of each command that brings the request: longer than the request's own */
+async function exchange(
+  sandbox: ToolSandbox,
+  connector: Connector,
+  name: string,
+  request: BridgeRequest,
+  timeoutMs: number,
+): Promise<Answered> {
   const source = connector.source as StdioSource
   // /tmp is the sandbox's own; the process driver's is everybody's, and a socket's path is short.
   const socket = `/tmp/cloister-${sha256(name).slice(0, 16)}-${connector.name}.sock`
@@ -48,7 +56,7 @@ async function exchange(sandbox: ToolSandbox, connector: Connector, name: string
       stdin: JSON.stringify(request),
       without_secrets: true,
       quiet: true,
-      timeout_seconds: request.timeout_ms / 1000 + MARGIN_MS / 1000,
+      timeout_seconds: timeoutMs / 1000,
     })
   let brought = await bring(0)
   if (brought.exit_code === NO_BRIDGE) {
