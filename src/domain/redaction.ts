@@ -6,8 +6,9 @@ export const MIN_REDACTED_LENGTH = 6
 /**
  * Replaces secret values by `[secret:NAME]` in whatever leaves. Pure; one per session.
  *
- * A net against accidents, not a boundary: a value is found as it is, line by line, and in its JSON, URL and base64 forms. A
- * program in the sandbox that wants to get a value out past it can (reversed, encrypted, base64 broken over lines, bit by bit).
+ * A net against accidents, not a boundary: a value is found as it is, line by line, with any of its characters escaped as in URLs,
+ * forms, JSON or HTML, each as it comes, and in its base64 forms. A program in the sandbox that wants to get a value out past it
+ * can (reversed, encrypted, escaped twice, base64 broken over lines, bit by bit).
  */
 export interface Redactor {
   text(text: string): string
@@ -80,15 +81,12 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
   }
 }
 
-/** Values longer than this, in characters, do not stand in URLs, and are not looked for in the forms that they would have there. */
-const LONG = 1024
-
 /** What stands for a secret's value in whatever leaves. */
 function placeholder(name: string): string {
   return `[secret:${name}]`
 }
 
-/** Everything to look for, and the name that it betrays. */
+/** Everything to look for, and the name that it betrays. Escapes in it are the matcher's matter. */
 function needles(secrets: Record<string, string>): Map<string, { name: string; replacement: string }> {
   const all = new Map<string, { name: string; replacement: string }>()
   for (const [name, value] of Object.entries(secrets)) {
@@ -100,7 +98,7 @@ function needles(secrets: Record<string, string>): Map<string, { name: string; r
     add(replacement)
     for (const form of new Set([value, value.trim(), ...lines(value)])) {
       if (form.length < MIN_REDACTED_LENGTH) continue
-      for (const encoded of encodings(form)) {
+      for (const encoded of [form, ...base64Forms(Buffer.from(form, 'utf8'))]) {
         add(encoded)
         // As bytes read one by one see it.
         add(Buffer.from(encoded, 'utf8').toString('latin1'))
@@ -116,29 +114,6 @@ function lines(value: string): string[] {
     .split(/\r?\n/)
     .flatMap((line) => [line, line.trim()])
     .filter((line) => !/^-----(BEGIN|END) [A-Z0-9 ]+-----$/.test(line.trim()))
-}
-
-function encodings(value: string): string[] {
-  const json = JSON.stringify(value).slice(1, -1)
-  return [
-    value,
-    json,
-    asciiJson(json),
-    ...(value.length > LONG ? [] : urlForms(value)),
-    ...base64Forms(Buffer.from(value, 'utf8')),
-  ]
-}
-
-function urlForms(value: string): string[] {
-  const url = encodeURIComponent(value.toWellFormed())
-  const strictUrl = url.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
-  const form = strictUrl.replaceAll('%20', '+')
-  return [url, strictUrl, form].flatMap((encoded) => [encoded, encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())])
-}
-
-/** As `json.dumps` of Python writes it. */
-function asciiJson(json: string): string {
-  return json.replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /**

@@ -7,13 +7,38 @@ import { ServerProcess } from '../support/server-process.ts'
 
 /** A secret's value is searched in every byte that the server sent, stored or printed while everything tried to leak it. */
 
-const SECRET = 'vErY-s3cret+value/42=='
-const FORMS = [SECRET, encodeURIComponent(SECRET), JSON.stringify(SECRET).slice(1, -1), Buffer.from(SECRET).toString('base64')]
+const SECRET = 'vErY-s3cret+va"l\\ue/42 <é>&=='
+const json = (text: string) => JSON.stringify(text).slice(1, -1)
+const ascii = (text: string, sign: RegExp) =>
+  text.replace(sign, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+/** What programs make of the value: each of these differs from all others, and none is the value itself. */
+const FORMS = {
+  plain: SECRET,
+  json: json(SECRET),
+  'json of Python': ascii(json(SECRET), /é/g),
+  'json of Go': ascii(json(SECRET), /[<>&]/g),
+  'json of PHP': ascii(json(SECRET).replaceAll('/', '\\/'), /é/g),
+  url: encodeURIComponent(SECRET),
+  'lower-case url': encodeURIComponent(SECRET).replace(/%../g, (hex) => hex.toLowerCase()),
+  encodeURI: encodeURI(SECRET),
+  'quote of Python': encodeURIComponent(SECRET).replaceAll('%2F', '/'),
+  form: new URLSearchParams({ x: SECRET }).toString().slice(2),
+  html: SECRET.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
+  base64: Buffer.from(SECRET).toString('base64'),
+}
+/** In answers and rows of the database a form stands in JSON, or in JSON in JSON; in files, as UTF-8 read byte by byte. */
+const SEARCHED = Object.entries(FORMS).flatMap(([name, form]) =>
+  [form, json(form), json(json(form))].flatMap((text) => [text, bytesOf(text)].map((needle) => [name, needle] as const)),
+)
+
+function bytesOf(text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
 
 let server: ServerProcess
 const sent: string[] = []
 beforeAll(async () => {
-  server = await ServerProcess.start({ env: { LOG_LEVEL: 'debug' } })
+  server = await ServerProcess.start({ env: { LOG_LEVEL: 'debug', CLOISTER_SHELL: '1' } })
 })
 afterAll(() => server.destroy())
 
@@ -25,6 +50,7 @@ const ask: ServerProcess['request'] = async (...request) => {
 }
 
 it('a secret leaves nowhere', async () => {
+  expect(new Set(Object.values(FORMS)).size).toBe(Object.keys(FORMS).length)
   const made = await ask('POST', '/v1/sessions', {
     body: {
       secrets: { API_TOKEN: SECRET },
@@ -38,9 +64,12 @@ it('a secret leaves nowhere', async () => {
         `printf '%s' '{"name":"x","scripts":{"test":"echo $API_TOKEN; cat leaked.txt; exit 1","build":"echo error: $API_TOKEN >&2; exit 1"}}' > package.json`,
         // A name that holds it; files that are binary, the secret at each place that base64 can give it; a file with all forms; a build whose last words are the secret.
         `touch ${JSON.stringify(`url-${encodeURIComponent(SECRET)}.js`)}`,
-        `printf '%s\\n' ${FORMS.map((form) => `'${form}'`).join(' ')} > forms.txt; head -c 70000 /dev/zero | tr '\\0' x > split.txt; printf '%s' "$API_TOKEN" >> split.txt`,
+        `printf '%s\\n' ${Object.values(FORMS)
+          .map((form) => `'${form}'`)
+          .join(' ')} > forms.txt; head -c 70000 /dev/zero | tr '\\0' x > split.txt; printf '%s' "$API_TOKEN" >> split.txt`,
         'for n in 0 1 2; do { head -c $((n + 3)) /dev/zero; printf %s "$API_TOKEN"; head -c 4 /dev/zero; } > "binary$n"; done',
-        'git init -q . && git remote add origin "https://user:${API_TOKEN}@example.org/x.git"; git add . ; echo more >> leaked.txt',
+        `git init -q . && git remote add quoted 'https://user:${FORMS['quote of Python']}@example.org/x.git'`,
+        'git remote add origin "https://user:${API_TOKEN}@example.org/x.git"; git add . ; echo more >> leaked.txt',
       ].join('\n'),
     },
   })
@@ -51,6 +80,10 @@ it('a secret leaves nowhere', async () => {
 
   const read = await invoke('fs.read', { path: 'leaked.txt' })
   expect(read.body.invocation.output.content).toContain('[secret:API_TOKEN]')
+  const forms = await invoke('fs.read', { path: 'forms.txt' })
+  expect(forms.body.invocation.output.content.trimEnd().split('\n')).toEqual(Object.keys(FORMS).map(() => '[secret:API_TOKEN]'))
+  const remotes = await invoke('shell.exec', { command: 'git remote -v; cat forms.txt; env' }, { approved: true })
+  expect(remotes.body.invocation.output.stdout).toContain('quoted\thttps://user:[secret:API_TOKEN]@example.org/x.git')
   await invoke('fs.read', { path: 'no-such-file' })
   await invoke('fs.list', { recursive: true })
   await invoke('fs.search', { pattern: 'v', path: '.' })
@@ -71,9 +104,9 @@ it('a secret leaves nowhere', async () => {
   for (const path of ['binary0', 'binary1', 'binary2']) {
     const { output } = (await invoke('fs.read', { path })).body.invocation
     expect(output.encoding).toBe('base64')
-    expect(Buffer.from(output.content, 'base64').toString('latin1')).not.toContain(SECRET)
+    expect(Buffer.from(output.content, 'base64').toString('latin1')).not.toContain(bytesOf(SECRET))
     const download = (await invoke('artifact.download', { path })).body.invocation.output
-    expect(Buffer.from(download.content_base64, 'base64').toString('latin1')).not.toContain(SECRET)
+    expect(Buffer.from(download.content_base64, 'base64').toString('latin1')).not.toContain(bytesOf(SECRET))
     expect((await ask('GET', `/v1/sessions/${id}/files?path=${path}`)).text).not.toContain(SECRET)
   }
   for (const tool of ['git.fetch', 'git.push', 'git.pull']) await invoke(tool, {}, { approved: true })
@@ -98,6 +131,7 @@ it('a secret leaves nowhere', async () => {
   await server.waitForState(id, (state) => state === 'idle')
 
   await ask('GET', `/v1/sessions/${id}`)
+  await ask('GET', '/v1/sessions')
   await ask('GET', `/v1/sessions/${id}/messages`)
   await ask('GET', `/v1/sessions/${id}/events?limit=200`)
   await ask('GET', `/v1/sessions/${id}/files?path=leaked.txt`)
@@ -119,11 +153,12 @@ it('a secret leaves nowhere', async () => {
     ...filesUnder(join(server.home, 'run')),
   ]
   expect(places.length).toBeGreaterThan(6)
-  for (const [place, text] of places) for (const form of FORMS) expect(text.includes(form), `${form} in ${place}`).toBe(false)
+  for (const [place, text] of places)
+    for (const [form, needle] of SEARCHED) expect(text.includes(needle), `${form} form in ${place}`).toBe(false)
 
   // It is where it belongs, and the search would have found it.
   const kept = filesUnder(join(server.home, 'volumes', id, 'secrets'))
-  expect(kept).toEqual([[expect.stringContaining('API_TOKEN'), SECRET]])
+  expect(kept).toEqual([[expect.stringContaining('API_TOKEN'), bytesOf(SECRET)]])
   expect(statSync(join(server.home, 'volumes', id, 'secrets', 'API_TOKEN')).mode & 0o777).toBe(0o400)
 })
 

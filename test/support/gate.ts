@@ -215,7 +215,7 @@ export class Gate {
   }
 
   /** A new session of alice's with a volume and a secret. */
-  async session(fields: Partial<Session> = {}): Promise<Session> {
+  async session(fields: Partial<Session> = {}, secret = SECRET): Promise<Session> {
     const at = new Date().toISOString()
     const session = sampleSession({
       id: `s${Math.random().toString(36).slice(2)}`,
@@ -225,7 +225,7 @@ export class Gate {
       ...fields,
     })
     await this.store.sessions.insert(session)
-    await this.sandboxes.driver.volumes.create(session.id, { uid: null, secrets: { TOKEN: SECRET }, staging: {} })
+    await this.sandboxes.driver.volumes.create(session.id, { uid: null, secrets: { TOKEN: secret }, staging: {} })
     return session
   }
 

@@ -97,6 +97,13 @@ describe('raw files', () => {
     expect(gate.bytesOnDisk()).not.toContain(SECRET)
   })
 
+  it('do not go in with a secret that is known only at their end', async () => {
+    const session = await gate.session({}, 'swordfish\\')
+    const upload = gate.files.upload(alice, session.id, 'x.txt', true, Readable.from([Buffer.from('x=swordfish\\')]))
+    expect(await refusal(upload)).toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('TOKEN') })
+    expect(existsSync(gate.path(session, 'x.txt'))).toBe(false)
+  })
+
   it('above the limit are refused, in and out', async () => {
     const session = await gate.session()
     const mebibyte = Buffer.alloc(1024 * 1024, 'x')

@@ -149,6 +149,13 @@ interface Guard {
 /** The body's bytes, until there are too many, until they hold what must not be written, or until the sender goes away. */
 async function* guarded(body: NodeJS.ReadableStream, redactor: Redactor, guard: Guard): AsyncGenerator<Buffer> {
   const secrets = redactor.bytes()
+  const refuse = () => {
+    const [name] = secrets.found
+    if (name !== undefined)
+      throw errors.invalidArgument(`the content holds the value or the placeholder of the secret ${name}`, [
+        { path: 'body', reason: `use the environment variable ${name} in a command, and write neither into a file` },
+      ])
+  }
   let total = 0
   try {
     for await (const chunk of body) {
@@ -156,13 +163,12 @@ async function* guarded(body: NodeJS.ReadableStream, redactor: Redactor, guard: 
       total += bytes.length
       if (total > RAW_FILE_LIMIT) throw tooLarge()
       secrets.push(bytes)
-      const [name] = secrets.found
-      if (name !== undefined)
-        throw errors.invalidArgument(`the content holds the value or the placeholder of the secret ${name}`, [
-          { path: 'body', reason: `use the environment variable ${name} in a command, and write neither into a file` },
-        ])
+      refuse()
       yield bytes
     }
+    // A value that ends in what could be the beginning of an escape is known only here. Nothing is in its place yet.
+    secrets.end()
+    refuse()
   } catch (error) {
     guard.refusal =
       error instanceof CloisterError ? error : errors.invalidArgument('the body broke off before its end: nothing was written')
