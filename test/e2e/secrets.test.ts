@@ -127,6 +127,17 @@ it('a secret leaves nowhere', async () => {
     expect([refused.status, refused.body.error.code]).toEqual([400, 'invalid_argument'])
   }
   await invoke('fs.read', { path: 'x', [SECRET]: 1 })
+  const named = [{ name: SECRET }, { metadata: { note: FORMS.encodeURI } }, { metadata: { [SECRET]: 'x' } }]
+  for (const fields of named) {
+    const refusals = [
+      await ask('POST', '/v1/sessions', { body: { secrets: { API_TOKEN: SECRET }, ...fields } }),
+      await ask('PATCH', `/v1/sessions/${id}`, { body: fields }),
+    ]
+    for (const refused of refusals) {
+      expect([refused.status, refused.body.error.code]).toEqual([400, 'invalid_argument'])
+      expect(refused.body.error.details.issues[0].path).toBe(Object.keys(fields)[0])
+    }
+  }
   await ask('POST', `/v1/sessions/${id}/messages`, { body: { content: `my token is ${SECRET}` } })
   await server.waitForState(id, (state) => state === 'idle')
 

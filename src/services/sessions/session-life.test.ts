@@ -138,6 +138,71 @@ describe('what is asked for at creation', () => {
     expect(JSON.stringify(answer.error)).toContain(named)
   })
 
+  const VALUE = 'swordfish/7+"x"'
+  const holding: [string, Record<string, unknown>, string][] = [
+    ['the name', { name: `my ${VALUE}` }, 'name'],
+    ['the name, as it stands in a URL', { name: encodeURI(VALUE) }, 'name'],
+    ['a value of the metadata', { metadata: { a: 'x', b: VALUE } }, 'metadata'],
+    ['a key of the metadata', { metadata: { [VALUE]: 'x' } }, 'metadata'],
+    ['the URL of the repository', { repo_url: `https://user:${encodeURIComponent(VALUE)}@example.org/x` }, 'repo_url'],
+    ['the ref', { repo_url: 'https://github.com/a/b', repo_ref: VALUE }, 'repo_ref'],
+    ['the source directory', { source_repo_path: `/x/${VALUE}` }, 'source_repo_path'],
+    ['a path', { allowed_paths: ['.', VALUE] }, 'allowed_paths'],
+    ['a path that is refused anyway', { allowed_paths: [`../../${VALUE}`] }, 'allowed_paths'],
+    ['tools', { tools: { deny: [VALUE] } }, 'tools'],
+    ['a standing approval', { auto_approve: [VALUE] }, 'auto_approve'],
+    ['the model', { model: `scripted/${VALUE}` }, 'model'],
+    ['a principal', { secrets: { KEY: 'sword_fish' }, principal: { tenant_id: 'default', actor_id: 'sword_fish' } }, 'principal'],
+    ["another secret's name", { secrets: { KEY: 'sword_fish', other_sword_fish: 'x' } }, 'secrets'],
+    ['the id', { secrets: { KEY: 'sword_fish' }, session_id: 'sword_fish' }, 'session_id'],
+    ['a role', { principal: { tenant_id: 'default', actor_id: 'admin', roles: [VALUE] } }, 'principal'],
+    ['a number', { secrets: { KEY: '123456' }, expires_in_seconds: 123_456 }, 'expires_in_seconds'],
+  ]
+  it.each(holding)("a secret's value in %s is refused: the field is named, the value is not", async (_, body, field) => {
+    const sessions = (await call('GET', '/v1/sessions?limit=200')).body.sessions.length
+    const { status, body: answer } = await call('POST', '/v1/sessions', { secrets: { KEY: VALUE }, ...body })
+    expect([status, answer.error.code]).toEqual([400, 'invalid_argument'])
+    expect(answer.error.details.issues).toEqual([{ path: field, reason: expect.stringContaining('secret KEY') }])
+    expect(answer.error.message).toContain(`${field}: `)
+    for (const value of [VALUE, JSON.stringify(VALUE).slice(1, -1), encodeURI(VALUE), 'sword_fish', '123456'])
+      expect(JSON.stringify(answer)).not.toContain(value)
+    expect((await call('GET', '/v1/sessions?limit=200')).body.sessions).toHaveLength(sessions)
+  })
+
+  it("a secret's value is refused in every field of a change too, in any state", async () => {
+    const { id, name, metadata } = await created({ secrets: { KEY: VALUE, CODE: '123456' }, metadata: { team: 'a' } })
+    for (const state of ['idle', 'closed']) {
+      if (state === 'closed') await call('POST', `/v1/sessions/${id}/close`)
+      for (const [fields, field] of [
+        [{ name: VALUE }, 'name'],
+        [{ metadata: { x: `a ${VALUE}` } }, 'metadata'],
+        [{ metadata: { [encodeURIComponent(VALUE)]: '' } }, 'metadata'],
+        [{ idle_timeout_seconds: 123_456 }, 'idle_timeout_seconds'],
+      ] as const) {
+        const { status, body } = await call('PATCH', `/v1/sessions/${id}`, fields)
+        expect([status, body.error.code, body.error.details.issues[0].path]).toEqual([400, 'invalid_argument', field])
+      }
+    }
+    expect((await call('GET', `/v1/sessions/${id}`)).body.session).toMatchObject({ name, metadata })
+    expect((await events(id)).map(({ type }) => type)).not.toContain('session.updated')
+    expect((await call('PATCH', `/v1/sessions/${id}`, { name: 'swordfish' })).body.session.name).toBe('swordfish')
+  })
+
+  it('instructions, setup and the first message may hold one: it goes nowhere from there', async () => {
+    const { id } = await created({
+      secrets: { KEY: VALUE },
+      instructions: `use ${VALUE}`,
+      setup: `#!/bin/sh\necho '${VALUE}'\n`,
+      message: `it is ${VALUE}`,
+    })
+    expect(await read(id, 'instructions.md')).toBe('use [secret:KEY]')
+    expect(await read(id, 'setup.sh')).toContain("echo '[secret:KEY]'")
+    expect((await call('GET', `/v1/sessions/${id}/messages`)).body.messages[0].content).toBe('it is [secret:KEY]')
+    const told = JSON.stringify([await events(id), (await call('GET', `/v1/sessions/${id}/invocations`)).body])
+    expect(told).toContain('[secret:KEY]')
+    expect(told).not.toContain(JSON.stringify(VALUE).slice(1, -1))
+  })
+
   it('more isolation than there is is refused, not downgraded', async () => {
     const { status, body } = await call('POST', '/v1/sessions', { isolation_floor: 'namespaces' })
     expect(status).toBe(503)

@@ -5,6 +5,7 @@ import { CloisterError, errors } from '../../domain/errors.ts'
 import { newId, SESSION_ID } from '../../domain/ids.ts'
 import { inGitDirectory, isUnder, resolvePath, WORKSPACE } from '../../domain/path.ts'
 import { actorOf, type Caller, type Principal, principalKey, TOOL_ROLES } from '../../domain/principal.ts'
+import { makeRedactor, type Redactor } from '../../domain/redaction.ts'
 import { refuseSecrets, secretWarnings } from '../../domain/secret-names.ts'
 import { ISOLATION_LEVELS, type Limits, NO_USAGE, nextState, type Session, type SessionAction } from '../../domain/session.ts'
 import type { DriverCheck, VolumeStore } from '../../sandbox/sandbox-driver.ts'
@@ -126,7 +127,8 @@ export class SessionService implements Sessions {
   async update(caller: Caller, id: string, fields: Parameters<Sessions['update']>[2]): Promise<Session> {
     await accessibleSession(this.#deps.store, caller, id)
     requirePermission(caller, 'session:update')
-    const { clock, eventLog } = this.#deps
+    const { clock, eventLog, sandboxes } = this.#deps
+    refuseValues(fields, await sandboxes.redactor(id))
     const { expires_in_seconds, ...rest } = fields
     const changes = {
       ...rest,
@@ -221,12 +223,14 @@ export class SessionService implements Sessions {
   async #draft(caller: Caller, request: CreateSession): Promise<Session> {
     if (caller.kind !== 'user') throw errors.permissionDenied('session:create')
     const { clock, sources, idleTimeoutSeconds } = this.#deps
-    const id = request.session_id ?? newId('ses', clock().getTime())
-    if (!SESSION_ID.test(id)) throw invalid('session_id', 'must match [a-z0-9][a-z0-9_-]{0,63}')
-    const principal = admitPrincipal(caller, request.principal)
     const secrets = request.secrets ?? {}
     const refused = refuseSecrets(secrets)
     if (refused) throw invalid(`secrets.${refused.name}`, refused.reason)
+    // Before anything else is said about a field, since what is said may quote it.
+    refuseValues(keptOf(request), makeRedactor(secrets))
+    const id = request.session_id ?? newId('ses', clock().getTime())
+    if (!SESSION_ID.test(id)) throw invalid('session_id', 'must match [a-z0-9][a-z0-9_-]{0,63}')
+    const principal = admitPrincipal(caller, request.principal)
     if (request.source_repo_path !== undefined && request.repo_url !== undefined)
       throw invalid('repo_url', 'give source_repo_path or repo_url, not both')
     if (request.repo_url === undefined && (request.repo_ref !== undefined || request.repo_auth_secret !== undefined))
@@ -367,6 +371,26 @@ function needsInitialization(session: Session): boolean {
 
 function invalid(path: string, reason: string): CloisterError {
   return errors.invalidArgument(`${path}: ${reason}`, [{ path, reason }])
+}
+
+/**
+ * What of a request is stored in the clear, told by events or shown. Not the values of the secrets themselves; not instructions and
+ * setup, which are files of the volume and nowhere else, and are redacted like any file when they are read; not the first message,
+ * which is redacted like every message.
+ */
+function keptOf({ secrets, instructions: _, setup: __, message: ___, ...kept }: CreateSession): Record<string, unknown> {
+  return { ...kept, secrets: Object.keys(secrets ?? {}) }
+}
+
+/** @throws invalid_argument with the names of the fields, and nothing of what is in them */
+function refuseValues(fields: Record<string, unknown>, redactor: Redactor): void {
+  const issues = Object.entries(fields).flatMap(([path, value]) =>
+    redactor.find(value).map((name) => ({
+      path,
+      reason: `holds the value or the placeholder of the secret ${redactor.text(name)}, and would be kept and shown with it`,
+    })),
+  )
+  if (issues.length > 0) throw errors.invalidArgument(issues.map(({ path, reason }) => `${path}: ${reason}`).join('; '), issues)
 }
 
 /** The principal of a session is its creator, unless an admin names another; its tool roles are at most the creator's. */
