@@ -37,6 +37,7 @@ import { ConnectorService, type ConnectorServiceDependencies } from './services/
 import { ThrowawaySandboxes } from './services/connectors/throwaway-sandbox.ts'
 import { EventLog } from './services/event-log.ts'
 import { ApprovalService } from './services/invocations/approval-service.ts'
+import { ArtifactService } from './services/invocations/artifact-service.ts'
 import { FileService } from './services/invocations/file-service.ts'
 import { InvocationService } from './services/invocations/invocation-service.ts'
 import { Quota } from './services/invocations/quota.ts'
@@ -262,7 +263,13 @@ export async function composeServer(config: Config): Promise<RunningServer> {
     logger,
     intervalMs: OPERATOR_INTERVAL_MS,
   })
-  const mcp = new McpEndpoint({ invocations, eventLog, logger, version: packageJson.version })
+  const mcp = new McpEndpoint({
+    invocations,
+    artifacts: new ArtifactService({ invocations, store, artifacts }),
+    eventLog,
+    logger,
+    version: packageJson.version,
+  })
   const app = buildApp({
     sessions,
     invocations,

@@ -1,7 +1,7 @@
 import { createMcpHandler, isLegacyRequest, type McpHttpHandler } from '@modelcontextprotocol/server'
 import type { Logger } from 'pino'
 import { type Caller, principalKey } from '../domain/principal.ts'
-import type { Invocations } from '../services/contracts.ts'
+import type { Artifacts, Invocations } from '../services/contracts.ts'
 import type { EventLog } from '../services/event-log.ts'
 import { McpSessions } from './mcp-sessions.ts'
 import { PendingCalls } from './pending-calls.ts'
@@ -9,6 +9,7 @@ import { type SessionServerDependencies, sessionServer } from './session-server.
 
 export interface McpEndpointDependencies {
   invocations: Pick<Invocations, 'tools' | 'invoke' | 'cancel'>
+  artifacts: Artifacts
   eventLog: Pick<EventLog, 'subscribe'>
   logger: Pick<Logger, 'warn'>
   version: string

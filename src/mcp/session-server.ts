@@ -13,20 +13,21 @@ import { CloisterError } from '../domain/errors.ts'
 import type { Invocation } from '../domain/invocation.ts'
 import { type Caller, principalKey } from '../domain/principal.ts'
 import { ToolNames } from '../domain/tool-names.ts'
-import type { Invocations } from '../services/contracts.ts'
+import type { Artifacts, Invocations } from '../services/contracts.ts'
 import type { EventLog } from '../services/event-log.ts'
 import { artifactOf, artifactUri } from './artifact-uri.ts'
 import { CallProgress } from './call-progress.ts'
 import type { PendingCalls } from './pending-calls.ts'
+import { renderResource } from './render-resource.ts'
 import { CORRELATION_META, renderPending, renderRefusal, renderResult } from './render-result.ts'
 import { renderTool } from './render-tool.ts'
 
-/** Artifacts that are listed as resources, the newest ones; bytes of one that are read. */
+/** Artifacts that are listed as resources, the newest ones. */
 const LISTED = 100
-const READ_BYTES = 1024 * 1024
 
 export interface SessionServerDependencies {
   invocations: Pick<Invocations, 'tools' | 'invoke' | 'cancel'>
+  artifacts: Artifacts
   eventLog: Pick<EventLog, 'subscribe'>
   pending: PendingCalls
   version: string
@@ -140,7 +141,8 @@ class SessionCalls {
 
   /** By the tool that lists them, hence governed and recorded like any call. */
   async listArtifacts(): Promise<ListResourcesResult> {
-    const output = await this.#ask('artifact.list', { stored: true, max_entries: LISTED })
+    const call = { session_id: this.#sessionId, tool_name: 'artifact.list', args: { stored: true, max_entries: LISTED } }
+    const { output } = await orRefusal(this.#deps.invocations.invoke(this.#caller, call))
     const artifacts = (output?.['artifacts'] ?? []) as {
       artifact_id: string
       path: string
@@ -158,20 +160,19 @@ class SessionCalls {
   }
 
   async readArtifact(uri: string): Promise<ReadResourceResult> {
-    const artifact_id = artifactOf(this.#sessionId, uri)
-    const output = artifact_id === null ? null : await this.#ask('artifact.download', { artifact_id, max_bytes: READ_BYTES })
-    if (!output) throw new ResourceNotFoundError(uri)
-    return { contents: [{ uri, blob: String(output['content_base64']) }] }
+    const id = artifactOf(this.#sessionId, uri)
+    const found = id === null ? null : await orRefusal(this.#deps.artifacts.read(this.#caller, this.#sessionId, id))
+    if (!found) throw new ResourceNotFoundError(uri)
+    return { contents: [renderResource(uri, found.artifact, found.content)] }
   }
+}
 
-  /** Null: the tool found nothing. @throws ProtocolError when it is refused */
-  async #ask(tool_name: string, args: Record<string, unknown>): Promise<Record<string, unknown> | null> {
-    try {
-      const { output } = await this.#deps.invocations.invoke(this.#caller, { session_id: this.#sessionId, tool_name, args })
-      return output
-    } catch (error) {
-      if (!(error instanceof CloisterError)) throw error
-      throw new ProtocolError(INVALID_PARAMS, error.message)
-    }
+/** @throws ProtocolError for what was refused: these requests have no result that could say so */
+async function orRefusal<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof CloisterError)) throw error
+    throw new ProtocolError(INVALID_PARAMS, error.message)
   }
 }

@@ -212,6 +212,15 @@ export interface Files {
   ): Promise<{ path: string; bytes_written: number; sha256: string; invocation: Invocation }>
 }
 
+/** Whole artifacts for whoever may invoke tools, agent credentials too: one gate with `artifact.download`. */
+export interface Artifacts {
+  /**
+   * Null: the session has none of this id, or its bytes are gone. Throws `payload_too_large` above 4 MiB: the message says where it is
+   * to be had.
+   */
+  read(caller: Caller, sessionId: string, artifactId: string): Promise<{ artifact: Artifact; content: Buffer } | null>
+}
+
 /** MCP servers of the configuration. Admins only. */
 export interface Connectors {
   list(caller: Caller): Promise<ConnectorSummary[]>

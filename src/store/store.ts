@@ -184,7 +184,7 @@ export interface Store {
     /** Newest first, at most `limit`. */
     ofSession(sessionId: string, limit: number): Promise<Artifact[]>
     /** Null when it is not one of this session's. */
-    inSession(sessionId: string, id: string): Promise<Artifact | null>
+    inSession(sessionId: string, id: string): Promise<(Artifact & { invocation_id: string }) | null>
     /** What they have together. */
     bytesOfSession(sessionId: string): Promise<number>
     /** The rows alone. How many there were. */

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -15,6 +16,8 @@ const INSPECTOR = fileURLToPath(
 )
 const SECRET = 'hunter2-hunter2'
 
+const project = { scripts: { test: 'echo begun; sleep 0.3; echo $API_TOKEN; sleep 1; echo ended' } }
+
 let server: ServerProcess
 let id: string
 let token: string
@@ -22,12 +25,12 @@ const clients: Client[] = []
 
 beforeAll(async () => {
   server = await ServerProcess.start({ env: { CLOISTER_SHELL: '1' } })
-  const project = { scripts: { test: 'echo begun; sleep 0.3; echo $API_TOKEN; sleep 1; echo ended' } }
   const session = await server.session({
     setup: `#!/bin/sh
 cat > package.json <<'END'
 ${JSON.stringify(project)}
 END
+for n in 196432 200000 3000000 4194304 4194305; do head -c $n /dev/urandom > $n.bin; done
 `,
     secrets: { API_TOKEN: SECRET },
     principal: { tenant_id: 'default', actor_id: 'admin', roles: ['platform_admin'] },
@@ -163,18 +166,51 @@ describe.each(['modern', 'legacy'] as const)('%s clients', (mode) => {
 
   it('read what calls left behind as resources', async () => {
     const client = await connect(mode)
-    const uploaded = await client.callTool({ name: 'artifact_upload', arguments: { path: 'package.json' } })
+    const uploaded = await client.callTool({
+      name: 'artifact_upload',
+      arguments: { path: 'package.json', content_type: 'application/json' },
+    })
     const link = (uploaded.content as { type: string; uri: string }[]).find(({ type }) => type === 'resource_link')
     const { resources } = await client.listResources()
     expect(resources.map(({ uri }) => uri)).toContain(link?.uri)
     const { contents } = await client.readResource({ uri: link?.uri as string })
-    expect(Buffer.from((contents[0] as { blob: string }).blob, 'base64').toString()).toContain('"scripts"')
+    expect(contents).toEqual([{ uri: link?.uri, mimeType: 'application/json', text: `${JSON.stringify(project)}\n` }])
     for (const uri of [
       'cloister://sessions/other/artifacts/art_1',
       `cloister://sessions/${id}/artifacts/../../x`,
       'file:///etc/passwd',
     ])
       await expect(client.readResource({ uri })).rejects.toThrow()
+  })
+
+  it('read them whole, or are told where they are to be had; reading leaves nothing behind', async () => {
+    const client = await connect(mode)
+    const leave = async (size: number) => {
+      const call = { name: 'artifact_upload', arguments: { path: `${size}.bin`, max_bytes: 8 * 1024 * 1024 } }
+      const uploaded = await client.callTool(call)
+      const { uri } = (uploaded.content as { type: string; uri: string }[]).find(({ type }) => type === 'resource_link') as {
+        uri: string
+      }
+      return { uri, ...(uploaded.structuredContent as { sha256: string }) }
+    }
+    for (const size of [196_432, 200_000, 3_000_000, 4_194_304]) {
+      const { uri, sha256 } = await leave(size)
+      const listed = (await client.listResources()).resources.length
+      const { contents } = await client.readResource({ uri })
+      const { mimeType, blob } = contents[0] as { mimeType: string; blob: string }
+      const bytes = Buffer.from(blob, 'base64')
+      expect([mimeType, bytes.length]).toEqual(['application/octet-stream', size])
+      expect(createHash('sha256').update(bytes).digest('hex')).toBe(sha256)
+      const reads = (await server.request('GET', `/v1/sessions/${id}/invocations?tool=artifact.download&limit=1`)).body
+        .invocations
+      expect(reads[0]).toMatchObject({ status: 'succeeded', actor: { kind: 'mcp' }, output: { size_bytes: size, sha256 } })
+      expect((await client.listResources()).resources).toHaveLength(listed)
+    }
+    const { uri } = await leave(4_194_305)
+    const refused = await client.readResource({ uri }).catch(String)
+    const [, path] = /GET (\/v1\/invocations\/\S+)/.exec(String(refused)) ?? []
+    const fetched = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${await server.adminToken()}` } })
+    expect((await fetched.arrayBuffer()).byteLength).toBe(4_194_305)
   })
 })
 

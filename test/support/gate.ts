@@ -20,6 +20,7 @@ import { VolumeDirectory } from '../../src/sandbox/volume-directory.ts'
 import type { InvokeRequest, Sandboxes } from '../../src/services/contracts.ts'
 import { EventLog } from '../../src/services/event-log.ts'
 import { ApprovalService } from '../../src/services/invocations/approval-service.ts'
+import { ArtifactService } from '../../src/services/invocations/artifact-service.ts'
 import { FileService } from '../../src/services/invocations/file-service.ts'
 import type { InvocationServiceDependencies } from '../../src/services/invocations/invocation-dependencies.ts'
 import { InvocationService } from '../../src/services/invocations/invocation-service.ts'
@@ -156,6 +157,7 @@ export class Gate {
   readonly invocations: InvocationService
   readonly approvals: ApprovalService
   readonly files: FileService
+  readonly artifacts: ArtifactService
   readonly eventLog: EventLog
   readonly home: string
   /** What was logged as an error. */
@@ -187,11 +189,12 @@ export class Gate {
       error: (...entry: unknown[]) => this.faults.push(entry),
       warn: () => undefined,
     } as unknown as InvocationServiceDependencies['logger']
+    const artifacts = new LocalArtifactStore(join(home, 'artifacts'))
     this.invocations = new InvocationService({
       store,
       invocationStore: new SqlInvocationStore(store),
       eventLog: this.eventLog,
-      artifacts: new LocalArtifactStore(join(home, 'artifacts')),
+      artifacts,
       catalog,
       policy: new RulePolicyEngine(),
       sandboxes: this.sandboxes,
@@ -212,6 +215,7 @@ export class Gate {
       clock,
     })
     this.files = new FileService({ invocations: this.invocations, sandboxes: this.sandboxes })
+    this.artifacts = new ArtifactService({ invocations: this.invocations, store, artifacts })
   }
 
   /** A new session of alice's with a volume and a secret. */

@@ -47,7 +47,7 @@ export function artifacts(db: Kysely<Database>): Store['artifacts'] {
     async inSession(sessionId, id) {
       const row = await db
         .selectFrom('artifacts')
-        .select(COLUMNS)
+        .select([...COLUMNS, 'invocation_id'])
         .where('session_id', '=', sessionId)
         .where('id', '=', id)
         .executeTakeFirst()

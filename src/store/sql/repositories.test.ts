@@ -391,7 +391,7 @@ test('artifacts are found by their invocation and by their session only', async 
   await store.artifacts.insert({ ...artifact, id: newId('art'), invocation_id: 'inv_4', session_id: other.id })
   expect(await store.artifacts.ofSession(id, 10)).toEqual([later, artifact])
   expect(await store.artifacts.ofSession(id, 1)).toEqual([later])
-  expect(await store.artifacts.inSession(id, artifact.id)).toEqual(artifact)
+  expect(await store.artifacts.inSession(id, artifact.id)).toEqual({ ...artifact, invocation_id: 'inv_1' })
   expect(await store.artifacts.bytesOfSession(id)).toBe(artifact.size_bytes + later.size_bytes)
   expect(await store.artifacts.bytesOfSession('none')).toBe(0)
   expect(await store.artifacts.inSession(other.id, artifact.id)).toBeNull()
