@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { type Caller, principalKey } from '../domain/principal.ts'
 import type { Artifacts, Invocations } from '../services/contracts.ts'
 import type { EventLog } from '../services/event-log.ts'
-import { McpSessions } from './mcp-sessions.ts'
+import { type McpOwner, McpSessions } from './mcp-sessions.ts'
 import { PendingCalls } from './pending-calls.ts'
 import { type SessionServerDependencies, sessionServer } from './session-server.ts'
 
@@ -42,7 +42,7 @@ export class McpEndpoint {
     const caller = asMcp(exchange.caller)
     const makeServer = () => sessionServer(this.#deps, caller, session_id)
     if (await isLegacyRequest(request.clone(), body))
-      return this.#sessions.handle(request, { owner: `${session_id} ${caller.kind} ${principalKey(caller)}`, body, makeServer })
+      return this.#sessions.handle(request, { owner: ownerOf(caller, session_id), body, makeServer })
     const handler = createMcpHandler(makeServer, {
       legacy: 'reject',
       keepAliveMs: KEEP_ALIVE_MS,
@@ -65,6 +65,11 @@ export class McpEndpoint {
 function asMcp(caller: Caller): McpCaller {
   if (caller.kind === 'system') throw new Error('the system is no MCP client')
   return caller.kind === 'agent' ? { ...caller, kind: 'mcp' } : caller
+}
+
+function ownerOf(caller: McpCaller, sessionId: string): McpOwner {
+  const principal = principalKey(caller)
+  return { owner: `${sessionId} ${caller.kind} ${principal}`, principal, tenant_id: caller.tenant_id }
 }
 
 /** The same response; `end` is called once its body is sent or the client went away. */
