@@ -5,6 +5,18 @@ import type { Actor } from './principal.ts'
 export const INVOCATION_STATUSES = ['pending_approval', 'running', 'succeeded', 'failed', 'denied'] as const
 export type InvocationStatus = (typeof INVOCATION_STATUSES)[number]
 
+/** What a caller may name a call by, so that it is made once. */
+export const CORRELATION_ID = /^[A-Za-z0-9._:-]{1,128}$/
+export const CORRELATION_ID_RULE = 'letters, digits and . _ : -, at most 128'
+
+/**
+ * The turn whose calls alone go by this correlation id (`trn_...:step:index`); null: any call may. Who took such an id first would give
+ * the agent their own result.
+ */
+export function turnOfCorrelationId(id: string): string | null {
+  return /^(trn_[^:]+):\d+:\d+$/.exec(id)?.[1] ?? null
+}
+
 /** A file that an invocation left behind. The bytes lie in the artifact store under `sha256`. */
 export interface Artifact {
   id: string

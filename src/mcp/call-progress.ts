@@ -1,4 +1,5 @@
 import type { Delta, Event } from '../domain/event.ts'
+import type { Actor } from '../domain/principal.ts'
 
 type Notify = (progress: { progress: number; message: string }) => Promise<void>
 
@@ -7,7 +8,7 @@ const MESSAGE = 2_000
 
 /** Follows one call in the log of its session: which invocation it is, and what its command prints. */
 export class CallProgress {
-  readonly #correlationId: string
+  readonly #call: { correlation_id: string; actor: Actor }
   readonly #notify: Notify | null
   #invocationId: string | null = null
   #count = 0
@@ -15,8 +16,8 @@ export class CallProgress {
   #gone = false
 
   /** @param notify null: the client did not ask for progress */
-  constructor(correlationId: string, notify: Notify | null) {
-    this.#correlationId = correlationId
+  constructor(call: { correlation_id: string; actor: Actor }, notify: Notify | null) {
+    this.#call = call
     this.#notify = notify
   }
 
@@ -26,8 +27,7 @@ export class CallProgress {
   }
 
   take(entry: Event | Delta): void {
-    if (entry.type === 'invocation.requested' && entry.data['correlation_id'] === this.#correlationId)
-      this.#invocationId = String(entry.data['invocation_id'])
+    if (entry.type === 'invocation.requested' && this.#isMine(entry)) this.#invocationId = String(entry.data['invocation_id'])
     if (entry.type !== 'invocation.output' || entry.data['invocation_id'] !== this.#invocationId) return
     const progress = ++this.#count
     const message = String(entry.data['text']).slice(0, MESSAGE)
@@ -39,6 +39,12 @@ export class CallProgress {
         // The client left: nobody is there to be told.
         this.#gone = true
       })
+  }
+
+  /** Another caller of the session may use the same correlation id: what that one calls is neither shown nor cancelled here. */
+  #isMine({ actor, data }: Event): boolean {
+    const { correlation_id, actor: me } = this.#call
+    return data['correlation_id'] === correlation_id && actor.kind === me.kind && actor.id === me.id
   }
 
   /** Resolves when everything that was to be told is told. */

@@ -10,8 +10,8 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server'
 import { CloisterError } from '../domain/errors.ts'
-import type { Invocation } from '../domain/invocation.ts'
-import { type Caller, principalKey } from '../domain/principal.ts'
+import { CORRELATION_ID, CORRELATION_ID_RULE, type Invocation } from '../domain/invocation.ts'
+import { actorOf, type Caller, principalKey } from '../domain/principal.ts'
 import { ToolNames } from '../domain/tool-names.ts'
 import type { Artifacts, Invocations } from '../services/contracts.ts'
 import type { EventLog } from '../services/event-log.ts'
@@ -93,18 +93,18 @@ class SessionCalls {
     const call = { caller: principalKey(this.#caller), session_id: this.#sessionId, tool_name, args }
     const known = pending.find(call)
     const given = params._meta?.[CORRELATION_META]
-    const correlation_id = typeof given === 'string' ? given : known.id
+    const correlation_id = given === undefined ? known.id : correlationIdOf(given)
     try {
       const invocation = await this.#invoke({ tool_name, args, correlation_id }, context)
       if (invocation.status === 'pending_approval') {
-        pending.waits(known.key, correlation_id)
+        pending.waits(known, correlation_id)
         return renderPending(invocation)
       }
-      pending.isOver(known.key)
+      pending.isOver(known)
       return renderResult(invocation)
     } catch (error) {
       if (!(error instanceof CloisterError)) throw error
-      pending.isOver(known.key)
+      pending.isOver(known)
       return renderRefusal(error)
     }
   }
@@ -116,7 +116,7 @@ class SessionCalls {
     const { invocations, eventLog } = this.#deps
     const token = mcpReq._meta?.progressToken
     const progress = new CallProgress(
-      call.correlation_id,
+      { correlation_id: call.correlation_id, actor: actorOf(this.#caller) },
       token === undefined
         ? null
         : (params) => mcpReq.notify({ method: 'notifications/progress', params: { progressToken: token, ...params } }),
@@ -165,6 +165,12 @@ class SessionCalls {
     if (!found) throw new ResourceNotFoundError(uri)
     return { contents: [renderResource(uri, found.artifact, found.content)] }
   }
+}
+
+/** @throws ProtocolError */
+function correlationIdOf(given: unknown): string {
+  if (typeof given === 'string' && CORRELATION_ID.test(given)) return given
+  throw new ProtocolError(INVALID_PARAMS, `${CORRELATION_META} has to be ${CORRELATION_ID_RULE}`)
 }
 
 /** @throws ProtocolError for what was refused: these requests have no result that could say so */

@@ -135,6 +135,20 @@ describe.each(['modern', 'legacy'] as const)('%s clients', (mode) => {
     await server.request('POST', `/v1/approvals/${again.id}/deny`, { body: {} })
   })
 
+  it('name their calls as everybody does, and not as the agent does', async () => {
+    const client = await connect(mode)
+    const named = (correlation_id: unknown) =>
+      client.callTool({ name: 'fs_list', arguments: {}, _meta: { 'cloister/correlation_id': correlation_id } })
+    const mine = `mine-${mode}:1`
+    const [first, again] = [await named(mine), await named(mine)]
+    expect(first._meta).toMatchObject({ 'cloister/correlation_id': mine })
+    expect(again._meta).toEqual(first._meta)
+    for (const wrong of ['', 'x'.repeat(129), 'a b', 7, null])
+      await expect(named(wrong)).rejects.toThrow(/cloister\/correlation_id has to be letters/)
+    const reserved = await named('trn_01h2xcejqtf2nbrexx3vqjhp41:1:0')
+    expect(parsed(reserved)).toMatchObject({ error: { code: 'invalid_argument', message: expect.stringContaining('turns') } })
+  })
+
   it('see what a command prints as progress, while it runs; secrets nowhere', async () => {
     const client = await connect(mode)
     const seen: string[] = []

@@ -2,6 +2,7 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { admin, agentOf, alice, FIRST_PAGE, Gate, mallory, SECRET } from '../../../test/support/gate.ts'
 import { CloisterError } from '../../domain/errors.ts'
+import { newId } from '../../domain/ids.ts'
 import { InvocationRefused } from '../../domain/invocation.ts'
 import type { Caller } from '../../domain/principal.ts'
 import type { Session } from '../../domain/session.ts'
@@ -554,6 +555,41 @@ describe('correlation', () => {
   })
 })
 
+describe('correlation ids', () => {
+  it.each([
+    ['nothing', ''],
+    ['too long', 'x'.repeat(129)],
+    ['other characters', 'a b'],
+    ['a line', 'a\nb'],
+  ])('%s are refused by the gate itself, whoever passes them on', async (_, correlation_id) => {
+    const session = await gate.session()
+    await expect(gate.invoke(session, 'fs.list', {}, { correlation_id })).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringContaining('correlation_id'),
+    })
+    expect(await gate.store.openInvocations.byCorrelation(session.id, correlation_id)).toBeNull()
+  })
+
+  it("of the calls of a turn are that turn's alone: nobody takes one before the agent does", async () => {
+    const session = await gate.session()
+    const turn_id = newId('trn')
+    const correlation_id = `${turn_id}:1:0`
+    const call = { correlation_id, caller: agentOf(session.id) }
+    for (const attempt of [
+      { correlation_id },
+      { ...call, caller: agentOf(session.id, 'mcp') },
+      call,
+      { ...call, turn_id: newId('trn') },
+    ])
+      await expect(gate.invoke(session, 'fs.list', { path: '..' }, attempt)).rejects.toMatchObject({ code: 'invalid_argument' })
+    const record = await gate.invoke(session, 'fs.list', {}, { ...call, turn_id })
+    expect(record).toMatchObject({ status: 'succeeded', correlation_id, turn_id })
+    // What only looks a little like it is anybody's.
+    for (const free of [turn_id, `${turn_id}:1`, `x${correlation_id}`, `${correlation_id}:0`])
+      expect((await gate.invoke(session, 'fs.list', {}, { correlation_id: free })).status).toBe('succeeded')
+  })
+})
+
 describe('secrets', () => {
   it('are nowhere: not in answers, events, deltas, logs, artifacts, nor in any file outside of the volume', async () => {
     const session = await gate.session()
@@ -572,8 +608,10 @@ describe('secrets', () => {
       ),
       await gate.refusal(session, 'fs.write', { [SECRET]: 'x' }),
     ]
-    await expect(gate.invoke(session, 'fs.list', {}, { correlation_id: SECRET })).rejects.toMatchObject({
+    const named = Buffer.from(SECRET).toString('base64url')
+    await expect(gate.invoke(session, 'fs.list', {}, { correlation_id: named })).rejects.toMatchObject({
       code: 'invalid_argument',
+      message: expect.stringContaining('secret'),
     })
     // What the sandbox holds comes out redacted.
     writeFileSync(gate.path(session, 'planted.txt'), `key=${SECRET}\n`)

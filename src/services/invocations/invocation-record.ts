@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto'
 import type { z } from 'zod'
 import { argsDigest } from '../../domain/canonical-json.ts'
 import { CloisterError, errors, HTTP_STATUS, type Issue, ToolError } from '../../domain/errors.ts'
-import type { Invocation, InvocationError, InvocationStatus } from '../../domain/invocation.ts'
+import {
+  CORRELATION_ID,
+  CORRELATION_ID_RULE,
+  type Invocation,
+  type InvocationError,
+  type InvocationStatus,
+  turnOfCorrelationId,
+} from '../../domain/invocation.ts'
 import type { Actor } from '../../domain/principal.ts'
 import type { Redactor } from '../../domain/redaction.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
@@ -24,6 +31,15 @@ export interface Intake {
   shown: Record<string, unknown>
   digest: string
   issues: Issue[]
+}
+
+/** @throws invalid_argument for one that cannot be, or that only the calls of a turn go by */
+export function checkCorrelationId({ correlation_id: id, turn_id }: { correlation_id?: string; turn_id?: string }): void {
+  if (id === undefined) return
+  const refuse = (reason: string) => errors.invalidArgument(`correlation_id ${reason}`, [{ path: 'correlation_id', reason }])
+  if (!CORRELATION_ID.test(id)) throw refuse(`has to be ${CORRELATION_ID_RULE}`)
+  const turn = turnOfCorrelationId(id)
+  if (turn !== null && turn !== turn_id) throw refuse('is of the form that is kept for the calls of turns: use another')
 }
 
 /** Pure. Args that hold a secret's value or placeholder are an issue, and `stored` does not hold them. */

@@ -17,7 +17,7 @@ import type { InvocationServiceDependencies } from './invocation-dependencies.ts
 import { InvocationEnding, NotRecorded } from './invocation-ending.ts'
 import { InvocationExecution } from './invocation-execution.ts'
 import { InvocationReader } from './invocation-reader.ts'
-import { examineArgs, type Intake, isOpen, mayTryAgain, previewArgs, refusalOf } from './invocation-record.ts'
+import { checkCorrelationId, examineArgs, type Intake, isOpen, mayTryAgain, previewArgs, refusalOf } from './invocation-record.ts'
 import { InvocationReopener } from './invocation-reopener.ts'
 import { InvocationRunner, type Performance, untilAborted } from './invocation-runner.ts'
 import { cancelled, type LiveCall, OpenCalls, stopping } from './open-calls.ts'
@@ -91,6 +91,7 @@ export class InvocationService implements Invocations {
     if (this.#deps.invocationStore.kind !== 'sql') await this.#deps.invocationStore.ping()
     const tool = this.#policy.visible(session, request.tool_name)
     if (!tool) throw errors.notFound('tool')
+    checkCorrelationId(request)
     const flood = this.#deps.quota.flooded(session.id, principalKey(session.principal))
     if (flood) throw errors.rateLimited(`${flood.reason}, and as many more were refused`, flood.retryAfterSeconds)
     const redactor = await this.#deps.sandboxes.redactor(session.id)

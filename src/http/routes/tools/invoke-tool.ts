@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CORRELATION_ID, CORRELATION_ID_RULE } from '../../../domain/invocation.ts'
 import type { App } from '../../app-type.ts'
 import { definedFields } from '../../defined-fields.ts'
 import type { AppDependencies } from '../../dependencies.ts'
@@ -24,9 +25,11 @@ export function invokeTool(app: App, { invocations }: AppDependencies): void {
           request_approval: z.boolean().optional().describe('Wait for an approval (202) instead of being refused.'),
           correlation_id: z
             .string()
-            .regex(/^[A-Za-z0-9._:-]{1,128}$/, 'letters, digits and . _ : -, at most 128')
+            .regex(CORRELATION_ID, CORRELATION_ID_RULE)
             .optional()
-            .describe('The same id with the same args returns the stored invocation.'),
+            .describe(
+              'The same id with the same args returns the stored invocation. Ids of the form `trn_...:1:0` are kept for the calls of turns.',
+            ),
         }),
         response: responds(
           {
