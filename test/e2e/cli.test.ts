@@ -492,6 +492,12 @@ describe('people and tokens', () => {
   })
 
   it("a session's token invokes tools there and cannot approve", async () => {
+    const lifetime = async (...args: string[]) =>
+      Date.parse((await json(['session', 'token', 'cli-session', ...args])).expires_at) - Date.now()
+    expect(await lifetime()).toBeCloseTo(3_600_000, -5)
+    expect(await lifetime('--expires-in', '604800')).toBeCloseTo(604_800_000, -5)
+    expect((await cloister(['session', 'token', 'cli-session', '--expires-in', '59'])).code).toBe(2)
+    expect((await cloister(['session', 'token', 'cli-session', '--expires-in', '604801'])).code).not.toBe(0)
     const minted = await cloister(['session', 'token', 'cli-session'])
     const env = { XDG_CONFIG_HOME: join(work, 'empty'), CLOISTER_TOKEN: minted.stdout.trim() }
     expect((await cloister(['tool', 'invoke', 'cli-session', 'fs.list'], { env })).code).toBe(0)
