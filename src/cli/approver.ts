@@ -1,6 +1,7 @@
-import { ApiError, type Approval } from '../client/cloister-client.ts'
+import { ApiError, type Approval, type CloisterClient } from '../client/cloister-client.ts'
 import { CliError } from './cli-error.ts'
 import type { Context } from './context.ts'
+import { type Decision, decideApproval } from './decide-approval.ts'
 import { proposedChange } from './diff/proposed-change.ts'
 import { EXIT } from './exit-codes.ts'
 import type { TurnView } from './turn-view.ts'
@@ -18,8 +19,13 @@ export type Question = (prompt: string, signal: AbortSignal) => Promise<string |
 export function approveAll({ client }: Pick<Context, 'client'>, view: TurnView): Approver {
   return async (approval) => {
     view.approvalAsked(approval, await proposedChange(client, approval))
-    await client.decideApproval(approval.id, 'approve', 'approved by --yes')
-    view.note(`approved ${approval.id} (--yes)`)
+    try {
+      await decide(client, view, approval, 'approve', 'approved by --yes', `approved ${approval.id} (--yes)`)
+    } catch (error) {
+      // Decided elsewhere in this very moment: that is good too.
+      if (!(error instanceof ApiError) || error.code !== 'conflict') throw error
+      view.note(`not decided here: ${error.message}`)
+    }
   }
 }
 
@@ -40,8 +46,8 @@ export function askPerson({ client }: Pick<Context, 'client'>, view: TurnView, q
       if (verdict === '') continue
       const decision = verdict.toLowerCase().startsWith('y') ? 'approve' : 'deny'
       try {
-        await client.decideApproval(approval.id, decision, reason === '' ? undefined : reason)
-        view.note(decision === 'approve' ? 'approved' : 'denied')
+        const done = decision === 'approve' ? 'approved' : 'denied'
+        await decide(client, view, approval, decision, reason === '' ? undefined : reason, done)
       } catch (error) {
         // Decided elsewhere in this very moment, or not theirs to decide: somebody else will.
         if (!(error instanceof ApiError)) throw error
@@ -50,6 +56,20 @@ export function askPerson({ client }: Pick<Context, 'client'>, view: TurnView, q
       return
     }
   }
+}
+
+/** @param done what is shown when it came so */
+async function decide(
+  client: CloisterClient,
+  view: TurnView,
+  approval: Approval,
+  decision: Decision,
+  reason: string | undefined,
+  done: string,
+): Promise<void> {
+  const { refusal } = await decideApproval(client, approval.id, decision, reason)
+  if (refusal === null) view.note(done)
+  else view.problem(`not run: ${refusal}`)
 }
 
 /** Nobody is here to ask: says how to decide, and waits; with `wait` false ends the command. */

@@ -7,7 +7,7 @@ const ID = /^ses_[0-9a-z]{20,}$/
 
 /**
  * The id of a session that is given by id or by name: an id goes before a name, and a name has to be that of one session of the
- * caller's own.
+ * caller's own. The credential of an agent, which may look at no session, names its own by id.
  * @throws ApiError not_found when there is neither; CliError when several have the name
  */
 export async function sessionId(client: CloisterClient, given: string): Promise<string> {
@@ -15,6 +15,7 @@ export async function sessionId(client: CloisterClient, given: string): Promise<
   try {
     return (await client.getSession(given)).id
   } catch (error) {
+    if (error instanceof ApiError && error.code === 'permission_denied') return given
     if (!(error instanceof ApiError) || (error.code !== 'not_found' && error.code !== 'invalid_argument')) throw error
     const named = await ownSessions(client, given, error)
     if (named.length > 1)
@@ -26,6 +27,19 @@ export async function sessionId(client: CloisterClient, given: string): Promise<
       )
     if (!named[0]) throw error
     return named[0].id
+  }
+}
+
+/**
+ * The same where people also have to do with sessions that are not theirs, and cannot look at: who may approve a call of one. What is
+ * no session of theirs is taken as it is.
+ */
+export async function sessionIdOrAnothers(client: CloisterClient, given: string): Promise<{ id: string; own: boolean }> {
+  try {
+    return { id: await sessionId(client, given), own: true }
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'not_found') return { id: given, own: false }
+    throw error
   }
 }
 

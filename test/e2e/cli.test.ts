@@ -71,6 +71,18 @@ async function printed(child: ChildProcess, pattern: RegExp): Promise<RegExpExec
   })
 }
 
+/** Runs with a terminal, which `script` gives. */
+function atTerminal(args: readonly string[]): ChildProcess {
+  const command = [process.execPath, BIN, ...args].map((each) => `'${each}'`).join(' ')
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    env: { ...environment, TERM: 'xterm' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  child.stdout.setEncoding('utf8')
+  child.stderr.setEncoding('utf8')
+  return child
+}
+
 /** A port on which nobody listens. */
 async function closedPort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
@@ -104,7 +116,7 @@ beforeAll(async () => {
   mkdirSync(scripts)
   writeFileSync(join(scripts, 'cli.json'), JSON.stringify(SCRIPT))
   server = await ServerProcess.start({
-    env: { CLOISTER_SCRIPTS: scripts, CLOISTER_MODEL: 'scripted/cli', CLOISTER_SOURCE_ROOTS: work },
+    env: { CLOISTER_SCRIPTS: scripts, CLOISTER_MODEL: 'scripted/cli', CLOISTER_SOURCE_ROOTS: work, CLOISTER_SHELL: '1' },
   })
   environment = { PATH: process.env['PATH'] ?? '', HOME: work, XDG_CONFIG_HOME: join(work, 'config'), CLOISTER_URL: server.url }
 })
@@ -250,6 +262,14 @@ describe('a session', () => {
   })
 })
 
+/** A call that waits for approval, and would change what has been changed since. */
+async function overtakenCall(session: string, path: string): Promise<{ id: string; invocation_id: string }> {
+  const write = (content: string) => ['tool', 'invoke', session, 'fs.write', JSON.stringify({ path, content }), '--json']
+  const { invocation } = JSON.parse((await cloister([...write('too late'), '--request-approval'])).stdout)
+  expect((await cloister([...write(`somebody was quicker than ${invocation.id}`), '--approved'])).code).toBe(0)
+  return { id: invocation.approval.approval_id, invocation_id: invocation.id }
+}
+
 describe('tools', () => {
   const id = 'cli-session'
 
@@ -312,9 +332,39 @@ describe('tools', () => {
     expect(invocation.approval).toEqual({ kind: 'requested', by: null, approval_id: approvals[0].id })
     expect(asked.stderr).toContain(`cloister approval approve ${approvals[0].id}`)
     expect((await cloister(['approval', 'get', approvals[0].id])).stdout).toContain('content: later')
-    expect((await cloister(['approval', 'approve', approvals[0].id, '--reason', 'fine'])).stdout).toContain('approved')
-    await expect.poll(async () => (await json(['invocation', 'get', invocation.id])).invocation.status).toBe('succeeded')
+    const approved = await cloister(['approval', 'approve', approvals[0].id, '--reason', 'fine'])
+    expect(approved).toMatchObject({ code: 0, stderr: '' })
+    expect(approved.stdout).toMatch(
+      new RegExp(`^approved ${approvals[0].id}: fs\\.write .*\\n${invocation.id} fs\\.write succeeded, \\d+ ms\\n$`),
+    )
+    expect((await json(['invocation', 'get', invocation.id])).invocation.status).toBe('succeeded')
     expect((await cloister(['approval', 'approve', approvals[0].id])).code).toBe(5)
+  })
+
+  it('an approval that comes too late is not called approved: nothing ran', async () => {
+    for (const flags of [[], ['--json']]) {
+      const approval = await overtakenCall(id, 'overtaken.txt')
+      const result = await cloister(['approval', 'approve', approval.id, ...flags])
+      expect(result).toMatchObject({ code: 3, stdout: '' })
+      expect(result.stderr).toContain('not run: the approval is stale: what it would change was changed')
+      expect(result.stderr).toContain(`cloister invocation get ${approval.invocation_id}`)
+      if (flags.length > 0) expect(JSON.parse(result.stderr)).toMatchObject({ error: { code: 'policy_denied' } })
+      expect((await cloister(['file', 'get', id, 'overtaken.txt'])).stdout).toMatch(/^somebody was quicker/)
+      expect((await json(['approval', 'get', approval.id])).approval.status).toBe('expired')
+    }
+  })
+
+  it('of an approved call that goes on for long it says how to look at it', async () => {
+    const asked = await cloister(['tool', 'invoke', id, 'shell.exec', '{"command": "sleep 3"}', '--request-approval', '--json'])
+    const { invocation } = JSON.parse(asked.stdout)
+    const approved = await cloister(['approval', 'approve', invocation.approval.approval_id])
+    expect(approved).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`runs; how it ends: cloister invocation get ${invocation.id}`),
+    })
+    await expect
+      .poll(async () => (await json(['invocation', 'get', invocation.id])).invocation.status, { timeout: 10_000 })
+      .toBe('succeeded')
   })
 
   it('a denied approval ends the call as denied', async () => {
@@ -411,33 +461,48 @@ describe('the agent', () => {
   })
 
   it('at a terminal chat asks for approvals, and waits for a clear answer', async () => {
-    // `script` gives the command a terminal.
-    const command = `${process.execPath} ${BIN} session chat ${id}`
-    const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
-      env: { ...environment, TERM: 'xterm' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    child.stdout.setEncoding('utf8')
-    child.stderr.setEncoding('utf8')
+    const child = atTerminal(['session', 'chat', id])
     const done = new Promise<number | null>((resolve) => child.once('close', resolve))
     await printed(child, /you> /)
-    child.stdin.write('write a note\r')
+    child.stdin?.write('write a note\r')
     await printed(child, /approve\? y, n, or n and why: /)
-    child.stdin.write('\r')
+    child.stdin?.write('\r')
     await printed(child, /approve\? y, n, or n and why: /)
     const denied = printed(child, /You said no\./)
-    child.stdin.write('n not that file\r')
+    child.stdin?.write('n not that file\r')
     await denied
     const { approvals } = await json(['approval', 'list', '--session', id, '--status', 'denied'])
     expect(approvals[0]).toMatchObject({ reason: 'not that file', decided_by: expect.stringContaining('admin') })
     const asked = printed(child, /approve\? y, n, or n and why: /)
-    child.stdin.write('write a note\r')
+    child.stdin?.write('write a note\r')
     await asked
     const written = printed(child, /It is written\./)
-    child.stdin.write('y\r')
+    child.stdin?.write('y\r')
     await written
-    child.stdin.write('/quit\r')
+    child.stdin?.write('/quit\r')
     expect(await done).toBe(0)
+  })
+})
+
+describe('a yes that comes too late', () => {
+  const id = 'cli-session'
+
+  it('is told in the conversation', async () => {
+    const approval = await overtakenCall(id, 'overtaken.txt')
+    const { code, stderr } = await cloister(['session', 'chat', id], { stdin: `/approve ${approval.id}\n` })
+    expect(code).toBe(0)
+    expect(stderr).toContain('not run: the approval is stale')
+    expect(stderr).not.toContain('approved')
+  })
+
+  it('is told where the agent asks', async () => {
+    const child = atTerminal(['session', 'send', id, 'write a note'])
+    await printed(child, /approve\? y, n, or n and why: /)
+    await cloister(['tool', 'invoke', id, 'fs.write', '{"path": "note.txt", "content": "another"}', '--approved'])
+    const told = printed(child, /not run: the approval is stale[\s\S]*You said no\./)
+    child.stdin?.write('y\r')
+    await told
+    expect((await cloister(['file', 'get', id, 'note.txt'])).stdout).toBe('another')
   })
 })
 

@@ -1,4 +1,5 @@
 import type { Approval, CloisterClient } from '../../client/cloister-client.ts'
+import { decideApproval } from '../decide-approval.ts'
 import { diffParts } from '../diff/diff-parts.ts'
 import type { Output } from '../output.ts'
 import { approvalFields, argsInFull, outcome, sessionFields } from '../render.ts'
@@ -22,6 +23,7 @@ interface ChatCommand {
 }
 
 const GOES_ON = true
+const DID = { approve: 'approved', deny: 'denied' } as const
 
 export const CHAT_COMMANDS: Readonly<Record<string, ChatCommand>> = {
   '/help': { usage: '/help', what: 'this', run: async ({ out }) => said(out, chatHelp()) },
@@ -105,8 +107,8 @@ async function decide({ client, sessionId, out }: ChatDesk, decision: 'approve' 
     return said(out, `${found.length} wait: say which one`)
   }
   showApproval(out, approval)
-  const { status: now } = await client.decideApproval(approval.id, decision, why === '' ? undefined : why)
-  return said(out, `${approval.id} is ${now}`)
+  const { refusal } = await decideApproval(client, approval.id, decision, why === '' ? undefined : why)
+  return said(out, refusal === null ? `${DID[decision]} ${approval.id}` : `not run: ${refusal}`)
 }
 
 function showApproval(out: Output, approval: Approval): void {

@@ -1,14 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { ApprovalStatus } from '../../client/cloister-client.ts'
+import { ApiError, type ApprovalStatus, type CloisterClient, type Invocation } from '../../client/cloister-client.ts'
 import { count } from '../arguments.ts'
+import { CliError } from '../cli-error.ts'
 import { contextOf } from '../context.ts'
-import { approvalFields, argsLine, time } from '../render.ts'
+import { decideApproval } from '../decide-approval.ts'
+import { EXIT, exitCodeOf } from '../exit-codes.ts'
+import { approvalFields, argsLine, outcome, time } from '../render.ts'
+import { sessionIdOrAnothers } from '../session-id.ts'
 import { table } from '../table.ts'
 
+/** How long a call that was approved is waited for, in ms, and how often it is asked for. */
+const SOON_MS = 2000
+const POLL_MS = 100
+
+const APPROVE_HELP = `
+Says how the call ended if it ends within ${SOON_MS / 1000} seconds, and else how to look at it. Exits with 0 when the call began, however it ends, and
+with 3 when it did not: what it would change, or the policy, is another than when it was asked for.
+`
+
 const DECISIONS = [
-  { decision: 'approve', what: 'say yes: exactly that call runs, once', did: 'approved' },
-  { decision: 'deny', what: 'say no', did: 'denied' },
-  { decision: 'revoke', what: 'take back a yes that was not used yet, or what is pending', did: 'revoked' },
+  { decision: 'approve', what: 'say yes: exactly that call runs, once', did: 'approved', more: APPROVE_HELP },
+  { decision: 'deny', what: 'say no', did: 'denied', more: '' },
+  { decision: 'revoke', what: 'take back a yes that was not used yet, or what is pending', did: 'revoked', more: '' },
 ] as const
 
 export function addApproval(program: Command): void {
@@ -29,8 +43,10 @@ export function addApproval(program: Command): void {
         command: Command,
       ) => {
         const { client, out } = contextOf(command)
-        const { status, ...rest } = options
-        const page = await client.listApprovals({ ...rest, ...(status === 'all' ? {} : { status }) })
+        const { status, session, ...rest } = options
+        const found = session === undefined ? undefined : await sessionIdOrAnothers(client, session)
+        const page = await client.listApprovals({ ...rest, session: found?.id, ...(status === 'all' ? {} : { status }) })
+        if (found?.own === false && page.approvals.length === 0) out.note(`no session of yours is called ${session}`)
         out.result(page, () => {
           const rows = page.approvals.map((each) => [
             each.id,
@@ -42,7 +58,9 @@ export function addApproval(program: Command): void {
           ])
           const more = page.next_cursor ? `\nmore: --cursor ${page.next_cursor}` : ''
           return rows.length === 0
-            ? 'nothing waits'
+            ? status === 'pending'
+              ? 'nothing waits'
+              : 'no approvals'
             : table(['ID', 'STATUS', 'SESSION', 'TOOL', 'ASKED', 'ARGS'], rows, out.width) + more
         })
       },
@@ -58,15 +76,56 @@ export function addApproval(program: Command): void {
       out.result({ approval: found }, () => approvalFields(found))
     })
 
-  for (const { decision, what, did } of DECISIONS)
+  for (const { decision, what, did, more } of DECISIONS)
     approval
       .command(`${decision} <approval>`)
       .description(what)
       .option('--reason <text>', 'why, for the record')
-      .addHelpText('after', `\nExample:\n  cloister approval ${decision} apr_01k... --reason "looked at the diff"`)
+      .addHelpText('after', `${more}\nExample:\n  cloister approval ${decision} apr_01k... --reason "looked at the diff"`)
       .action(async (id: string, options: { reason?: string }, command: Command) => {
         const { client, out } = contextOf(command)
-        const decided = await client.decideApproval(id, decision, options.reason)
-        out.result({ approval: decided }, () => `${did} ${decided.id}: ${decided.tool_name} ${argsLine(decided.args)}`)
+        const { approval, refusal } = await decideApproval(client, id, decision, options.reason)
+        const invocation = decision === 'approve' ? await soonOver(client, approval.invocation_id) : null
+        const why = refusal ?? (invocation?.status === 'denied' ? outcome(invocation) : null)
+        if (why !== null) throw notRun(why, invocation)
+        out.result({ approval, ...(decision === 'approve' ? { invocation } : {}) }, () =>
+          [
+            `${did} ${approval.id}: ${approval.tool_name} ${argsLine(approval.args)}`.trimEnd(),
+            ...(invocation ? [callText(invocation)] : []),
+          ].join('\n'),
+        )
       })
+}
+
+/** The call, when it ended or `SOON_MS` passed; null: who may approve it may not see it. */
+async function soonOver(client: CloisterClient, id: string): Promise<Invocation | null> {
+  const deadline = Date.now() + SOON_MS
+  try {
+    for (;;) {
+      const invocation = await client.getInvocation(id)
+      if ((invocation.status !== 'running' && invocation.status !== 'pending_approval') || Date.now() > deadline)
+        return invocation
+      await sleep(POLL_MS)
+    }
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'not_found') return null
+    throw error
+  }
+}
+
+function callText(invocation: Invocation): string {
+  const { id, tool_name, status } = invocation
+  if (status === 'running') return `${id} ${tool_name} runs; how it ends: cloister invocation get ${id}`
+  if (status === 'pending_approval') return `${id} ${tool_name} has not begun yet: cloister invocation get ${id}`
+  return `${id} ${tool_name} ${outcome(invocation)}`
+}
+
+function notRun(why: string, invocation: Invocation | null): CliError {
+  const code = invocation?.error?.code ?? 'not_run'
+  return new CliError(
+    code,
+    invocation?.error ? exitCodeOf(code) : EXIT.denied,
+    `not run: ${why}`,
+    invocation ? `the call is over: cloister invocation get ${invocation.id}` : undefined,
+  )
 }
