@@ -251,6 +251,36 @@ describe('a session', () => {
     expect((await json(['session', 'list', '--state', 'closed'])).sessions).toEqual([])
   })
 
+  it.each([
+    ['session get', []],
+    ['tool list', []],
+    ['tool invoke', ['fs.list']],
+    ['policy check', ['fs.list']],
+    ['invocation list', []],
+    ['file get', ['hello.txt']],
+    ['session events', []],
+    ['session token', []],
+  ])('%s takes its name', async (command, args) => {
+    expect((await cloister([...command.split(' '), 'by CLI', ...args])).code).toBe(0)
+    const unknown = await cloister([...command.split(' '), 'nobody', ...args])
+    expect(unknown).toMatchObject({ code: 4, stdout: '', stderr: expect.stringContaining('(not_found)') })
+  })
+
+  it('options take its name too, and so does an upload', async () => {
+    expect((await cloister(['file', 'put', 'by CLI', '-', 'named.txt', '--approved'], { stdin: 'named' })).code).toBe(0)
+    expect((await cloister(['policy', 'replay', '--session', 'by CLI'])).code).toBe(0)
+    const write = ['tool', 'invoke', 'by CLI', 'fs.write', '{"path": "a", "content": ""}', '--request-approval']
+    expect((await cloister(write)).stderr).toContain(`--session ${id}`)
+    const { approvals } = await json(['approval', 'list', '--session', 'by CLI'])
+    expect(approvals).toMatchObject([{ session_id: id, status: 'pending' }])
+    expect((await cloister(['approval', 'revoke', approvals[0].id])).stdout).toContain(`revoked ${approvals[0].id}`)
+    expect(await cloister(['approval', 'list', '--session', 'nobody'])).toMatchObject({
+      code: 0,
+      stdout: 'nothing waits\n',
+      stderr: 'no session of yours is called nobody\n',
+    })
+  })
+
   it('an unknown one exits with 4', async () => {
     expect((await cloister(['session', 'get', 'nobody'])).code).toBe(4)
   })

@@ -1,11 +1,10 @@
-import { createWriteStream } from 'node:fs'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import type { InvocationStatus } from '../../client/cloister-client.ts'
 import { count } from '../arguments.ts'
 import { contextOf } from '../context.ts'
+import { saveOrPrint } from '../download.ts'
 import { argsInFull, duration, size, time } from '../render.ts'
+import { sessionId } from '../session-id.ts'
 import { table } from '../table.ts'
 import { invocationText } from './tool.ts'
 
@@ -23,11 +22,12 @@ export function addInvocation(program: Command): void {
     .addHelpText('after', '\nExample:\n  cloister invocation list ses_01k... --status denied')
     .action(
       async (
-        id: string,
+        given: string,
         options: { tool?: string; status?: InvocationStatus; limit?: number; cursor?: string },
         command: Command,
       ) => {
         const { client, out } = contextOf(command)
+        const id = await sessionId(client, given)
         const page = await client.listInvocations(id, options)
         out.result(page, () => {
           const rows = page.invocations.map((each) => [
@@ -70,7 +70,7 @@ export function addInvocation(program: Command): void {
 
   invocation
     .command('artifacts <invocation> [artifact]')
-    .description('the files that it left behind; with ARTIFACT (id or name) its content')
+    .description('the files that it left behind; with ARTIFACT (id or name) its content, as it is')
     .option('-o, --output <file>', 'write the content to a file')
     .addHelpText(
       'after',
@@ -94,8 +94,7 @@ export function addInvocation(program: Command): void {
       }
       const artifactId = artifacts.find((each) => each.id === wanted || each.name === wanted)?.id ?? wanted
       const content = await client.downloadArtifact(id, artifactId)
-      if (options.output === undefined) await out.raw(content)
-      else await pipeline(Readable.from(content), createWriteStream(options.output))
+      await saveOrPrint(content, options.output, out)
     })
 
   invocation

@@ -4,6 +4,7 @@ import { jsonObject } from '../arguments.ts'
 import { contextOf } from '../context.ts'
 import { EXIT, exitCodeOf } from '../exit-codes.ts'
 import { argsInFull, outcome } from '../render.ts'
+import { sessionId } from '../session-id.ts'
 import { table } from '../table.ts'
 
 interface ListOptions extends Omit<ToolQuery, 'side_effects'> {
@@ -30,8 +31,9 @@ export function addTool(program: Command): void {
     .option('--side-effects <effects>', 'none, reversible or irreversible')
     .option('--compact', 'with --json: without schemas and statistics, small enough for the context of a model')
     .addHelpText('after', '\nExamples:\n  cloister tool list ses_01k...\n  cloister tool list ses_01k... --family git --json')
-    .action(async (id: string, { sideEffects, compact = false, ...options }: ListOptions, command: Command) => {
+    .action(async (given: string, { sideEffects, compact = false, ...options }: ListOptions, command: Command) => {
       const { client, out } = contextOf(command)
+      const id = await sessionId(client, given)
       const query = { ...options, side_effects: sideEffects }
       const { tools } =
         out.json && !compact ? await client.listTools(id, query) : await client.listTools(id, { ...query, detail: 'compact' })
@@ -43,7 +45,7 @@ export function addTool(program: Command): void {
           each.requires_approval ? 'yes' : '-',
           each.description,
         ])
-        return table(['TOOL', 'RISK', 'EFFECTS', 'APPROVAL', 'WHAT IT DOES'], rows, out.width)
+        return rows.length === 0 ? 'no tools' : table(['TOOL', 'RISK', 'EFFECTS', 'APPROVAL', 'WHAT IT DOES'], rows, out.width)
       })
     })
 
@@ -61,10 +63,12 @@ Examples:
   cloister tool invoke ses_01k... fs.read '{"path": "README.md"}'
   cloister tool invoke ses_01k... fs.write '{"path": "notes.txt", "content": "hola"}' --approved`,
     )
-    .action(async (id: string, name: string, args: string | undefined, options: InvokeOptions, command: Command) => {
+    .action(async (given: string, name: string, args: string | undefined, options: InvokeOptions, command: Command) => {
       const { client, out } = contextOf(command)
+      const parsed = args === undefined ? {} : await jsonObject(args, 'ARGS')
+      const id = await sessionId(client, given)
       const invocation = await client.invokeTool(id, name, {
-        args: args === undefined ? {} : await jsonObject(args, 'ARGS'),
+        args: parsed,
         approved: options.approved,
         request_approval: options.requestApproval,
         correlation_id: options.correlationId,

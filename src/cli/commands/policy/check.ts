@@ -3,6 +3,7 @@ import type { PolicyCheck } from '../../../client/cloister-client.ts'
 import { jsonObject } from '../../arguments.ts'
 import { contextOf } from '../../context.ts'
 import { EXIT } from '../../exit-codes.ts'
+import { sessionId } from '../../session-id.ts'
 
 export function addCheck(policy: Command): void {
   policy
@@ -17,9 +18,10 @@ Examples:
   cloister policy check ses_01k... fs.read '{"path": "README.md"}'
   cloister policy check ses_01k... git.push --json`,
     )
-    .action(async (id: string, tool: string, args: string | undefined, _options: object, command: Command) => {
+    .action(async (given: string, tool: string, args: string | undefined, _options: object, command: Command) => {
       const { client, out } = contextOf(command)
-      const check = await client.checkTool(id, tool, args === undefined ? {} : await jsonObject(args, 'ARGS'))
+      const parsed = args === undefined ? {} : await jsonObject(args, 'ARGS')
+      const check = await client.checkTool(await sessionId(client, given), tool, parsed)
       out.result({ check }, () => checkText(check))
       if (check.effect === 'deny' || check.effect === 'require_approval') process.exitCode = EXIT.denied
     })

@@ -3,6 +3,7 @@ import type { CloisterClient, Invocation } from '../../../client/cloister-client
 import { contextOf } from '../../context.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { time } from '../../render.ts'
+import { sessionId } from '../../session-id.ts'
 import { table } from '../../table.ts'
 import { usable } from './usable.ts'
 
@@ -10,7 +11,7 @@ export function addReplay(policy: Command): void {
   policy
     .command('replay')
     .description("decide a session's recorded calls again under another set of policies, and show what would differ")
-    .requiredOption('--session <session>', 'the session whose calls are fetched from the server')
+    .requiredOption('--session <session>', 'id or name of the session whose calls are fetched from the server')
     .option('--policy <dir>', 'the policies (default: those that Cloister comes with)')
     .addHelpText(
       'after',
@@ -23,7 +24,7 @@ Example:
     )
     .action(async (options: { session: string; policy?: string }, command: Command) => {
       const { client, out } = contextOf(command)
-      const session = await client.getSession(options.session)
+      const session = await client.getSession(await sessionId(client, options.session))
       const invocations = await allInvocations(client, session.id)
       const { tools } = await client.listTools(session.id)
       const { version, calls } = await usable(async ({ offlinePolicy, replay }) => {
