@@ -10,6 +10,9 @@ export const EXIT = {
   unavailable: 7,
 } as const
 
+/** Left by Ctrl-C, as shells say it: 128 and the number of the signal. */
+export const INTERRUPTED = 130
+
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export const EXIT_HELP = `Exit codes:
@@ -20,7 +23,8 @@ export const EXIT_HELP = `Exit codes:
   4  no such thing, or it is not yours
   5  not in this state: taken, or the session is closed
   6  no valid credential: run cloister login
-  7  not reachable: the server, a sandbox or the store is away, or a quota is used up`
+  7  not reachable: the server, a sandbox or the store is away, or a quota is used up
+  130  left by Ctrl-C`
 
 const BY_CODE: Record<string, ExitCode> = {
   invalid_argument: EXIT.usage,

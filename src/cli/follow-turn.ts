@@ -7,6 +7,9 @@ import type { TurnEnd } from './turn-end.ts'
 import { TurnTally } from './turn-tally.ts'
 import type { TurnView } from './turn-view.ts'
 
+/** How far it is with a message: `sent` may wait behind other turns. */
+export type TurnStage = 'unsent' | 'sent' | 'running'
+
 export interface Watch {
   client: CloisterClient
   session_id: string
@@ -14,6 +17,8 @@ export interface Watch {
   turn: { content: string } | RunningTurn
   view: TurnView
   approver: Approver
+  /** The message is about to be sent; its turn began. */
+  onStage?: (stage: TurnStage) => void
   /** How often in a row the connection may fail; absent: as the client has it. */
   attempts?: number
 }
@@ -75,7 +80,10 @@ class TurnFollower {
     // before that would be answered by deltas that nobody hears.
     const last = await lastSeq(client, session_id)
     for await (const entry of client.streamEvents(session_id, { ...options, after: last - 1 })) {
-      this.#turnId ??= (await client.postMessage(session_id, turn.content)).turn_id
+      if (this.#turnId === null) {
+        this.#watch.onStage?.('sent')
+        this.#turnId = (await client.postMessage(session_id, turn.content)).turn_id
+      }
       if (!('seq' in entry) || entry.seq > last) yield entry
     }
   }
@@ -92,6 +100,9 @@ class TurnFollower {
     view.entry(entry)
     this.#tally.add(entry)
     switch (type) {
+      case 'turn.started':
+        this.#watch.onStage?.('running')
+        break
       case 'message.delta':
         this.#delta(entry)
         break

@@ -7,7 +7,7 @@ import { plainText } from './terminal-text.ts'
 /** Questions to the person at the terminal, on stderr, so that stdout stays the command's answer. */
 export interface Prompter {
   ask(question: string): Promise<string>
-  /** Null when the signal took the question back. */
+  /** Null when the signal took the question back. @throws CliError `interrupted` by Ctrl-C, `no_answer` by Ctrl-D */
   ask(question: string, signal: AbortSignal): Promise<string | null>
   /** What is typed is not shown. */
   askHidden(question: string): Promise<string>
@@ -38,9 +38,8 @@ async function askOn(question: string, hidden: boolean, signal?: AbortSignal): P
   })
   const readline = createInterface({ input: process.stdin, output, terminal: true })
   const closed = new Promise<never>((_resolve, reject) => {
-    const stop = () => reject(new CliError('interrupted', EXIT.failed, 'interrupted'))
-    readline.once('SIGINT', stop)
-    readline.once('close', stop)
+    readline.once('SIGINT', () => reject(new CliError('interrupted', EXIT.failed, 'interrupted')))
+    readline.once('close', () => reject(new CliError('no_answer', EXIT.failed, 'no answer')))
   })
   try {
     const answer = readline.question(plainText(question), signal ? { signal } : {})

@@ -3,6 +3,7 @@ import type { Invocation, ToolQuery } from '../../client/cloister-client.ts'
 import { jsonObject } from '../arguments.ts'
 import { contextOf } from '../context.ts'
 import { EXIT, exitCodeOf } from '../exit-codes.ts'
+import { leavable } from '../interruptible.ts'
 import { argsInFull, outcome } from '../render.ts'
 import { sessionId } from '../session-id.ts'
 import { table } from '../table.ts'
@@ -67,12 +68,17 @@ Examples:
       const { client, out } = contextOf(command)
       const parsed = args === undefined ? {} : await jsonObject(args, 'ARGS')
       const id = await sessionId(client, given)
-      const invocation = await client.invokeTool(id, name, {
-        args: parsed,
-        approved: options.approved,
-        request_approval: options.requestApproval,
-        correlation_id: options.correlationId,
-      })
+      const invocation = await leavable(
+        out,
+        () => `the call goes on: cloister invocation list ${id} --tool ${name} shows it, cloister invocation cancel stops it`,
+        () =>
+          client.invokeTool(id, name, {
+            args: parsed,
+            approved: options.approved,
+            request_approval: options.requestApproval,
+            correlation_id: options.correlationId,
+          }),
+      )
       out.result({ invocation }, () => invocationText(invocation))
       if (invocation.status === 'pending_approval') {
         const approval = invocation.approval?.approval_id

@@ -5,6 +5,7 @@ import { collect, count, keyValue, positive, readTextFile } from '../../argument
 import { CliError } from '../../cli-error.ts'
 import { contextOf } from '../../context.ts'
 import { EXIT } from '../../exit-codes.ts'
+import { leavable } from '../../interruptible.ts'
 import { sessionFields } from '../../render.ts'
 import { readSecrets } from '../../secret-option.ts'
 import { waitUntilReady } from '../../wait-until-ready.ts'
@@ -94,10 +95,20 @@ The value of a secret is never given on the command line, where others could rea
         ask: prompter && ((name) => prompter.askHidden(`Value of the secret ${name} (not shown): `)),
       })
       const request = await requestOf(options, secrets, context.client)
-      const { session: created, warnings } = await context.client.createSession(request)
-      for (const warning of warnings ?? []) context.out.note(`warning: ${warning}`)
-      const session = options.wait ? await waitUntilReady(context, created) : created
-      context.out.result({ session, ...(warnings && warnings.length > 0 ? { warnings } : {}) }, () => sessionFields(session))
+      let left = 'the session may have been made all the same: cloister session list'
+      await leavable(
+        context.out,
+        () => left,
+        async () => {
+          const { session: created, warnings } = await context.client.createSession(request)
+          const shows = `cloister session ${options.message === undefined ? 'get' : 'chat'} ${created.id}`
+          left = `${created.id} is there and goes on: ${shows} shows it, cloister session close ${created.id} stops it`
+          for (const warning of warnings ?? []) context.out.note(`warning: ${warning}`)
+          const session = options.wait ? await waitUntilReady(context, created) : created
+          context.out.result({ session, ...(warnings && warnings.length > 0 ? { warnings } : {}) }, () => sessionFields(session))
+          if (options.message !== undefined && !context.out.json) context.out.note(`the agent answers: ${shows}`)
+        },
+      )
     })
 }
 

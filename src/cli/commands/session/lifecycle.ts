@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { contextOf } from '../../context.ts'
+import { leavable } from '../../interruptible.ts'
 import { sessionFields } from '../../render.ts'
 import { sessionId } from '../../session-id.ts'
 import { waitUntilReady } from '../../wait-until-ready.ts'
@@ -36,7 +37,13 @@ export function addSessionLifecycle(session: Command): void {
       const context = contextOf(command)
       const id = await sessionId(context.client, given)
       const restored = await context.client.restoreSession(id)
-      const ready = options.wait ? await waitUntilReady(context, restored) : restored
+      const ready = options.wait
+        ? await leavable(
+            context.out,
+            () => `${id} goes on being set up: cloister session get ${id}`,
+            () => waitUntilReady(context, restored),
+          )
+        : restored
       context.out.result({ session: ready }, () => `restored ${ready.id}, ${ready.state}`)
     })
 
@@ -48,7 +55,10 @@ export function addSessionLifecycle(session: Command): void {
       const { client, out } = contextOf(command)
       const id = await sessionId(client, given)
       const answer = await client.deleteSession(id)
-      out.result(answer, () => `deleted ${id}; its files are destroyed, its events are kept`)
+      out.result(
+        answer,
+        () => `deleted ${id}; its files are destroyed, its events are kept: cloister session events ${id} --deleted`,
+      )
     })
 
   session
@@ -58,7 +68,12 @@ export function addSessionLifecycle(session: Command): void {
     .action(async (given: string, _options: object, command: Command) => {
       const { client, out } = contextOf(command)
       const id = await sessionId(client, given)
+      const before = await client.getSession(id)
       const interrupted = await client.interruptSession(id)
-      out.result({ session: interrupted }, () => `interrupted ${interrupted.id}, ${interrupted.state}`)
+      out.result({ session: interrupted }, () =>
+        before.state === 'busy'
+          ? `interrupted ${id}, ${interrupted.state}`
+          : `${id} is ${before.state}: there was nothing to interrupt`,
+      )
     })
 }
