@@ -28,7 +28,7 @@ export function readEnvironment(): CliEnvironment {
   const home = env['HOME'] || homedir()
   const cloisterHome = env['CLOISTER_HOME'] || join(env['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'cloister')
   return {
-    url: env['CLOISTER_URL'] || `http://${env['HOST'] || '127.0.0.1'}:${env['PORT'] || DEFAULT_PORT}`,
+    url: env['CLOISTER_URL'] || `http://${authorityOf(env['HOST'] || '127.0.0.1')}:${env['PORT'] || DEFAULT_PORT}`,
     token: env['CLOISTER_TOKEN'] || undefined,
     credentialsFile: join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'cloister', 'credentials.json'),
     adminPasswordFile: join(cloisterHome, 'admin-password'),
@@ -37,4 +37,9 @@ export function readEnvironment(): CliEnvironment {
     historyFile: join(env['XDG_STATE_HOME'] || join(home, '.local', 'state'), 'cloister', 'chat-history'),
     variable: (name) => env[name],
   }
+}
+
+/** An IPv6 address stands in brackets in a URL. */
+function authorityOf(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }

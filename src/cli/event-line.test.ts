@@ -35,6 +35,10 @@ test.each([
     event('message.denied', { kind: 'answer', characters: 12, reason: 'forbidden by no-keys' }),
     '   7  10:11:12.345  message.denied         agent   answer of 12 characters: forbidden by no-keys',
   ],
+  [
+    event('approval.expired', { tool_name: 'fs.write', reason: 'nobody decided in time' }),
+    '   7  10:11:12.345  approval.expired       agent   fs.write: nobody decided in time',
+  ],
   [event('session.updated', { name: 'x' }), '   7  10:11:12.345  session.updated        agent   name=x'],
 ])('%#', (given, line) => {
   expect(eventLine(given)).toBe(line)

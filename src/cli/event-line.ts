@@ -51,7 +51,7 @@ function what({ type, data }: Event): string {
     case 'approval.decided':
     case 'approval.expired':
     case 'approval.used':
-      return `${text('tool_name')} ${text('status')}${because}`
+      return `${`${text('tool_name')} ${text('status')}`.trimEnd()}${because}`
     case 'artifact.stored':
       return `${text('name')}, ${size(Number(data['size_bytes'] ?? 0))}, sha256 ${text('sha256').slice(0, 12)}`
     default:

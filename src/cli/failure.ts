@@ -1,5 +1,6 @@
 import { ApiError, ConnectionError } from '../client/cloister-client.ts'
 import { CliError } from './cli-error.ts'
+import { readEnvironment } from './environment.ts'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts'
 
 /** What is told of an error: as JSON on stderr with `--json`, else by `failureText`. */
@@ -15,7 +16,6 @@ export interface Failure {
 }
 
 const HINTS: Record<string, string> = {
-  unauthorized: 'log in: cloister login',
   approval_required: 'approve it yourself with --approved, or ask for it with --request-approval',
   session_closed: 'bring it back: cloister session restore <session>',
   sandbox_unavailable: 'see what is missing: cloister doctor',
@@ -24,7 +24,7 @@ const HINTS: Record<string, string> = {
 /** Everything that a command can throw, as something to show. */
 export function toFailure(error: unknown): Failure {
   if (error instanceof ApiError) {
-    const hint = HINTS[error.code]
+    const hint = error.code === 'unauthorized' ? unauthorizedHint() : HINTS[error.code]
     return {
       code: error.code,
       message: error.message,
@@ -52,13 +52,21 @@ export function toFailure(error: unknown): Failure {
   return { code: 'failed', message: error instanceof Error ? error.message : String(error), exitCode: EXIT.failed }
 }
 
+/** A login does not help where another token goes before it. */
+function unauthorizedHint(): string {
+  return readEnvironment().token === undefined
+    ? 'log in: cloister login'
+    : 'CLOISTER_TOKEN is set, and is not valid here (any more): set another, or unset it and log in: cloister login'
+}
+
 export function failureText(failure: Failure): string {
-  const issues = Array.isArray(failure.details?.['issues'])
-    ? (failure.details['issues'] as { path?: unknown; reason?: unknown }[])
+  const all = Array.isArray(failure.details?.['issues'])
+    ? (failure.details['issues'] as { path?: unknown; reason?: unknown }[]).map(({ path, reason }) => `${path}: ${reason}`)
     : []
+  const issues = all.filter((issue) => !failure.message.includes(issue))
   return [
     `error: ${failure.message} (${failure.code})`,
-    ...issues.map((issue) => `  ${String(issue.path)}: ${String(issue.reason)}`),
+    ...issues.map((issue) => `  ${issue}`),
     ...(typeof failure.details?.['rule'] === 'string' ? [`  rule: ${failure.details['rule']}`] : []),
     ...(failure.hint === undefined ? [] : [`  hint: ${failure.hint}`]),
     ...(failure.invocation_id === undefined ? [] : [`  record: ${failure.invocation_id}`]),

@@ -15,8 +15,11 @@ import { addTool } from './commands/tool.ts'
 import { addUser } from './commands/user.ts'
 import { EXIT_HELP } from './exit-codes.ts'
 
-/** All commands, each with examples in its help. Errors of usage are thrown, not exited with. */
-export function makeProgram(): Command {
+/**
+ * All commands, each with examples in its help. Errors of usage are thrown, not printed nor exited with.
+ * @param options.json help that is shown for want of a command goes nowhere: who reads JSON is told in JSON
+ */
+export function makeProgram(options: { json: boolean } = { json: false }): Command {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
   const program = new Command('cloister')
     .description('sessions of AI agents: isolated sandboxes, governed tools, an append-only record')
@@ -25,6 +28,7 @@ export function makeProgram(): Command {
     .option('--url <url>', 'the server (default: CLOISTER_URL, else http://127.0.0.1:50053)')
     .option('--no-color', 'print without colours, as with NO_COLOR')
     .exitOverride()
+    .configureOutput({ outputError: () => {}, ...(options.json && { writeErr: () => {} }) })
     .addHelpText(
       'after',
       `
@@ -34,6 +38,8 @@ Examples:
   cloister session create --source . --message "make the tests pass"
   cloister session chat ses_01k...                    talk with the agent
   cloister approval list                              what waits for you
+
+Where a command takes a session, it takes the id of one, or the name of one of yours.
 
 Environment: CLOISTER_URL (the server), CLOISTER_TOKEN (instead of a stored login), NO_COLOR.
 

@@ -72,8 +72,8 @@ async function printed(child: ChildProcess, pattern: RegExp): Promise<RegExpExec
 }
 
 /** Runs with a terminal, which `script` gives. */
-function atTerminal(args: readonly string[]): ChildProcess {
-  const command = [process.execPath, BIN, ...args].map((each) => `'${each}'`).join(' ')
+function atTerminal(args: readonly string[], columns = 100): ChildProcess {
+  const command = `stty columns ${columns}; ${[process.execPath, BIN, ...args].map((each) => `'${each}'`).join(' ')}`
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     env: { ...environment, TERM: 'xterm' },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -161,6 +161,28 @@ describe('before a login', () => {
     expect(result.stderr).not.toContain('hunter22')
   })
 
+  it.each([
+    [['frobnicate'], 'cloister --help'],
+    [['session', 'lst'], 'Did you mean one of list, ls? cloister session --help'],
+    [['session', 'list', '--frobnicate'], 'cloister session list --help'],
+    [['--url', 'http://localhost', 'session', 'get'], 'cloister session get --help'],
+    [['session', 'create', '--memory', 'much'], 'cloister session create --help'],
+    [['session'], 'cloister session --help'],
+    [[], 'cloister --help'],
+  ])('%j is wrong: one JSON document says so and where help is', async (args, help) => {
+    const result = await cloister([...args, '--json'])
+    expect(result).toMatchObject({ code: 2, stdout: '' })
+    const { error } = JSON.parse(result.stderr)
+    expect(error).toMatchObject({ code: 'usage', hint: `${help} says what there is` })
+    if (args.length > 1) expect((await cloister(args)).stderr).toBe(`error: ${error.message} (usage)\n  hint: ${error.hint}\n`)
+  })
+
+  it('ends with its exit code when nobody reads its errors', async () => {
+    const { child, done } = start(['session', 'list', '--frobnicate'])
+    child.stderr?.destroy()
+    expect((await done).code).toBe(2)
+  })
+
   it('exits with 7 when there is no server', async () => {
     const result = await cloister(['--url', `http://127.0.0.1:${await closedPort()}`, 'session', 'list'])
     expect(result.code).toBe(7)
@@ -177,6 +199,7 @@ describe('login', () => {
   it('refuses a wrong password with 6 and stores nothing', async () => {
     const result = await cloister(['login', '--password-stdin'], { stdin: 'wrong password\n' })
     expect(result.code).toBe(6)
+    expect(result.stderr).toMatch(/wrong user name or password \(unauthorized\)\n {2}hint: another name: --user NAME;/)
     expect(() => statSync(join(work, 'config', 'cloister', 'credentials.json'))).toThrow()
   })
 
@@ -208,7 +231,14 @@ describe('login', () => {
   })
 
   it('CLOISTER_TOKEN goes before what is stored', async () => {
-    expect((await cloister(['whoami'], { env: { CLOISTER_TOKEN: 'not-a-token' } })).code).toBe(6)
+    const env = { CLOISTER_TOKEN: 'not-a-token' }
+    const refused = await cloister(['whoami'], { env })
+    expect(refused).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining('hint: CLOISTER_TOKEN is set, and is not valid here'),
+    })
+    const login = await cloister(['login', '--password-stdin'], { env, stdin: ADMIN_PASSWORD })
+    expect(login).toMatchObject({ code: 0, stderr: expect.stringContaining('CLOISTER_TOKEN is set and goes before it') })
   })
 })
 
@@ -249,6 +279,9 @@ describe('a session', () => {
     expect(list.stdout).toMatch(/^cli-session +idle +admin +\S+ \S+ +by CLI$/m)
     expect((await cloister(['session', 'get', id])).stdout).toMatch(/^id +cli-session$/m)
     expect((await json(['session', 'list', '--state', 'closed'])).sessions).toEqual([])
+    const wrong = await cloister(['session', 'list', '--limit', '999'])
+    expect(wrong.code).toBe(2)
+    expect(wrong.stderr.match(/expected number/g)).toHaveLength(1)
   })
 
   it.each([
@@ -273,6 +306,8 @@ describe('a session', () => {
     expect((await cloister(write)).stderr).toContain(`--session ${id}`)
     const { approvals } = await json(['approval', 'list', '--session', 'by CLI'])
     expect(approvals).toMatchObject([{ session_id: id, status: 'pending' }])
+    // What waits, and since when, also where there is no room for all of it.
+    await printed(atTerminal(['approval', 'list'], 80), new RegExp(`^${approvals[0].id}  pending  fs\\.write  \\S+ \\S+ `, 'm'))
     expect((await cloister(['approval', 'revoke', approvals[0].id])).stdout).toContain(`revoked ${approvals[0].id}`)
     expect(await cloister(['approval', 'list', '--session', 'nobody'])).toMatchObject({
       code: 0,
@@ -283,6 +318,15 @@ describe('a session', () => {
 
   it('an unknown one exits with 4', async () => {
     expect((await cloister(['session', 'get', 'nobody'])).code).toBe(4)
+  })
+
+  it('says what shows the answer to the first message', async () => {
+    const created = await cloister(['session', 'create', '--id', 'cli-first', '--message', 'look around'])
+    expect(created).toMatchObject({ code: 0, stderr: 'the agent answers: cloister session chat cli-first\n' })
+  })
+
+  it('has nothing to interrupt while it is idle', async () => {
+    expect((await cloister(['session', 'interrupt', id])).stdout).toBe(`${id} is idle: there was nothing to interrupt\n`)
   })
 
   it('reports a failed setup with 1', async () => {
@@ -311,6 +355,7 @@ describe('tools', () => {
     expect(tools[0]).toMatchObject({ input_schema: { type: 'object' }, statistics: null })
     const compact = await json(['tool', 'list', id, '--family', 'git', '--compact'])
     expect(compact.tools[0]).not.toHaveProperty('input_schema')
+    expect((await cloister(['tool', 'list', id, '--family', 'nothing'])).stdout).toBe('no tools\n')
   })
 
   it('a success prints the output and exits with 0', async () => {
@@ -402,7 +447,7 @@ describe('tools', () => {
     const { approvals } = await json(['approval', 'list', '--session', id])
     expect((await cloister(['approval', 'deny', approvals[0].id, '--reason', 'no'])).code).toBe(0)
     await expect
-      .poll(async () => (await json(['invocation', 'get', approvals[0].invocation_id])).invocation.status)
+      .poll(async () => (await json(['invocation', 'get', approvals[0].invocation_id])).invocation.status, { timeout: 15_000 })
       .toBe('denied')
     expect((await cloister(['file', 'get', id, 'c.txt'])).code).toBe(4)
   })
@@ -412,8 +457,11 @@ describe('tools', () => {
     writeFileSync(join(work, 'up.bin'), bytes)
     expect((await cloister(['file', 'put', id, join(work, 'up.bin'), 'up.bin'])).code).toBe(3)
     expect((await cloister(['file', 'put', id, join(work, 'up.bin'), 'up.bin', '--approved'])).code).toBe(0)
-    expect((await cloister(['file', 'get', id, 'up.bin', '-o', join(work, 'down.bin')])).code).toBe(0)
-    expect(readFileSync(join(work, 'down.bin'))).toEqual(bytes)
+    const file = join(work, 'down.bin')
+    expect(await json(['file', 'get', id, 'up.bin', '-o', file])).toEqual({ file, size_bytes: bytes.length })
+    expect(readFileSync(file)).toEqual(bytes)
+    const nowhere = await cloister(['file', 'get', id, 'up.bin', '-o', join(file, 'x')])
+    expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: cannot write .*\(usage\)\n$/) })
   })
 })
 
@@ -459,7 +507,7 @@ describe('the agent', () => {
     expect(result.code).toBe(3)
     const [, approval = ''] = /cloister approval approve (apr_\w+)/.exec(result.stderr) ?? []
     expect((await cloister(['approval', 'deny', approval])).code).toBe(0)
-    await expect.poll(async () => (await json(['session', 'get', id])).session.state).toBe('idle')
+    await expect.poll(async () => (await json(['session', 'get', id])).session.state, { timeout: 15_000 }).toBe('idle')
   })
 
   it('Ctrl-C interrupts it, and exits with 1', async () => {
@@ -488,6 +536,7 @@ describe('the agent', () => {
     expect(result.stdout.match(/I have looked/g)).toHaveLength(1)
     expect(result.stdout).toContain('It is written.')
     expect(result.stderr).toContain('there is no /nonsense')
+    expect((await cloister(['session', 'chat', id, '--json'])).code).toBe(2)
   })
 
   it('at a terminal chat asks for approvals, and waits for a clear answer', async () => {
@@ -533,6 +582,109 @@ describe('a yes that comes too late', () => {
     child.stdin?.write('y\r')
     await told
     expect((await cloister(['file', 'get', id, 'note.txt'])).stdout).toBe('another')
+  })
+})
+
+describe('Ctrl-C', () => {
+  const id = 'cli-session'
+  const state = async (session: string) => (await json(['session', 'get', session])).session.state
+  const messages = async () => (await server.request('GET', `/v1/sessions/${id}/messages?limit=200`)).body.messages
+
+  it('while a message waits leaves it, and whatever runs', async () => {
+    const first = start(['session', 'send', id, 'take your time'])
+    await printed(first.child, /a very long answer/)
+    const second = start(['session', 'send', id, 'look around'])
+    const before = (await messages()).length
+    await expect.poll(async () => (await messages()).length, { timeout: 15_000 }).toBe(before + 1)
+    second.child.kill('SIGINT')
+    expect(await second.done).toMatchObject({ code: 130, stdout: expect.stringContaining('left: the message stays') })
+    expect(first.child.exitCode).toBeNull()
+    expect(await state(id)).toBe('busy')
+    first.child.kill('SIGINT')
+    expect((await first.done).code).toBe(1)
+    await expect.poll(async () => (await messages()).at(-1).content, { timeout: 15_000 }).toBe('I have looked.')
+  })
+
+  it('a second one leaves, and says that the agent may be at work', async () => {
+    const { child, done } = start(['session', 'send', id, 'take your time'])
+    await printed(child, /a very long answer/)
+    server.process.kill('SIGSTOP')
+    try {
+      const asked = printed(child, /interrupting/)
+      child.kill('SIGINT')
+      await asked
+      child.kill('SIGINT')
+      expect(await done).toMatchObject({ code: 130, stdout: expect.stringContaining(`cloister session chat ${id} comes back`) })
+    } finally {
+      server.process.kill('SIGCONT')
+    }
+    await expect.poll(() => state(id), { timeout: 15_000 }).toBe('idle')
+  })
+
+  it('at the question for an approval interrupts the agent too', async () => {
+    const child = atTerminal(['session', 'send', id, 'write a note'])
+    const done = new Promise<number | null>((resolve) => child.once('close', resolve))
+    await printed(child, /approve\? y, n, or n and why: /)
+    const told = printed(child, /interrupting[\s\S]*interrupted/)
+    child.stdin?.write('\u0003')
+    await told
+    expect(await done).toBe(1)
+    await expect.poll(() => state(id), { timeout: 15_000 }).toBe('idle')
+    expect((await json(['approval', 'list', '--session', id])).approvals).toEqual([])
+  })
+
+  it('while a session is set up leaves it to that, and says so', async () => {
+    writeFileSync(join(work, 'slow.sh'), '#!/bin/bash\nsleep 3\n')
+    const args = ['session', 'create', '--id', 'cli-left', '--setup', join(work, 'slow.sh'), '--message', 'look around', '--wait']
+    const { child, done } = start(args)
+    await expect.poll(async () => (await cloister(['session', 'get', 'cli-left'])).code, { timeout: 15_000 }).toBe(0)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    child.kill('SIGINT')
+    expect(await done).toMatchObject({
+      code: 130,
+      stdout: '',
+      stderr: expect.stringMatching(/^left: cli-left is there and goes on/),
+    })
+    const answered = async () => (await cloister(['session', 'events', 'cli-left'])).stdout
+    await expect.poll(answered, { timeout: 15_000, interval: 500 }).toContain('I have looked.')
+  })
+
+  it('before the server has answered says that it is not known', async () => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    const { child, done } = start(['--url', url, 'session', 'create', '--json'])
+    const [socket] = await once(silent, 'connection')
+    await once(socket, 'data')
+    child.kill('SIGINT')
+    const { code, stderr } = await done
+    expect(code).toBe(130)
+    expect(JSON.parse(stderr).error).toMatchObject({
+      code: 'interrupted',
+      message: expect.stringContaining('may have been made'),
+    })
+    silent.close()
+  })
+
+  it('leaves a call to itself', async () => {
+    const { child, done } = start(['tool', 'invoke', id, 'shell.exec', '{"command": "sleep 4"}', '--approved'])
+    const running = async () => (await server.request('GET', `/v1/sessions/${id}/invocations?status=running`)).body.invocations
+    await expect.poll(async () => (await running()).length, { timeout: 15_000 }).toBe(1)
+    const [{ id: call }] = await running()
+    child.kill('SIGINT')
+    expect(await done).toMatchObject({ code: 130, stderr: expect.stringContaining('left: the call goes on') })
+    const status = async () => (await json(['invocation', 'get', call])).invocation.status
+    await expect.poll(status, { timeout: 10_000 }).toBe('succeeded')
+  })
+
+  it('ends --follow, and says where to go on', async () => {
+    const { child, done } = start(['session', 'events', id, '--follow', '--after', '1'])
+    await printed(child, /session\.state_changed|invocation\./)
+    child.kill('SIGINT')
+    const { code, stdout, stderr } = await done
+    expect(code).toBe(130)
+    const last = Number(stdout.trimEnd().split('\n').at(-1)?.trim().split(' ')[0])
+    expect(stderr).toBe(`left: the session goes on; cloister session events ${id} --follow --after ${last} goes on from here\n`)
   })
 })
 
@@ -612,7 +764,12 @@ describe('the end of a session', () => {
     expect(refused).toMatchObject({ code: 5, stderr: expect.stringContaining('cloister session restore') })
     expect((await json(['session', 'restore', id, '--wait'])).session.state).toBe('idle')
     expect((await cloister(['file', 'get', id, 'a.txt'])).stdout).toBe('hola')
-    expect((await cloister(['session', 'delete', id])).code).toBe(0)
+    const events = `cloister session events ${id} --deleted`
+    expect((await cloister(['session', 'delete', id])).stdout).toContain(events)
     expect((await cloister(['session', 'get', id])).code).toBe(4)
+    const kept = (await cloister(events.split(' ').slice(1))).stdout
+    expect(kept).toMatch(/^ {3}1 {2}\S+ {2}session\.created [\s\S]* session\.deleted /)
+    const verdict = await cloister([...events.split(' ').slice(1), '--verify'])
+    expect(verdict.stdout).toBe(`the chain of ${kept.trimEnd().split('\n').length} events is whole\n`)
   })
 })

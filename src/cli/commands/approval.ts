@@ -51,9 +51,9 @@ export function addApproval(program: Command): void {
           const rows = page.approvals.map((each) => [
             each.id,
             each.status,
-            each.session_id,
             each.tool_name,
             time(each.created_at),
+            each.session_id,
             argsLine(each.args, 40),
           ])
           const more = page.next_cursor ? `\nmore: --cursor ${page.next_cursor}` : ''
@@ -61,7 +61,7 @@ export function addApproval(program: Command): void {
             ? status === 'pending'
               ? 'nothing waits'
               : 'no approvals'
-            : table(['ID', 'STATUS', 'SESSION', 'TOOL', 'ASKED', 'ARGS'], rows, out.width) + more
+            : table(['ID', 'STATUS', 'TOOL', 'ASKED', 'SESSION', 'ARGS'], rows, out.width) + more
         })
       },
     )

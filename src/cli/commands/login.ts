@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { ApiError } from '../../client/cloister-client.ts'
 import { readTextFile, textOrStdin } from '../arguments.ts'
 import { CliError } from '../cli-error.ts'
 import { type Context, clientFor, contextOf } from '../context.ts'
@@ -12,6 +13,8 @@ interface Options {
   passwordStdin?: boolean
   yes?: boolean
 }
+
+const TOKEN_GOES_FIRST = 'CLOISTER_TOKEN is set and goes before it: unset it to act with this login'
 
 export function addLogin(program: Command): void {
   program
@@ -35,12 +38,17 @@ Examples:
       const context = contextOf(command)
       const password = await readPassword(options, context)
       // Without a stored token: an expired one must not stand in the way of a new one.
-      const { token, expires_at } = await clientFor(context.url, undefined).login(options.user, password)
+      const { token, expires_at } = await clientFor(context.url, undefined)
+        .login(options.user, password)
+        .catch((error: unknown) => {
+          throw wrongPassword(error)
+        })
       context.credentials.set(context.url, { token, user: options.user, expires_at })
       context.out.result(
         { url: context.url, user: options.user, expires_at },
         () => `logged in to ${context.url} as ${options.user} until ${time(expires_at)} UTC`,
       )
+      if (context.environment.token !== undefined) context.out.note(TOKEN_GOES_FIRST)
     })
 
   program
@@ -99,6 +107,17 @@ function generatedPassword({ url, environment }: Context): string | undefined {
     if (['ENOENT', 'EACCES', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
   }
+}
+
+/** The usual hint, to log in, would be none here. */
+function wrongPassword(error: unknown): unknown {
+  if (!(error instanceof ApiError) || error.code !== 'unauthorized') return error
+  return new CliError(
+    error.code,
+    EXIT.unauthorized,
+    error.message,
+    'another name: --user NAME; the password that a first start made is in <CLOISTER_HOME>/admin-password there',
+  )
 }
 
 function withoutLineEnd(text: string): string {

@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
 import { Chat } from '../../chat/chat.ts'
 import { chatHelp } from '../../chat/chat-commands.ts'
+import { CliError } from '../../cli-error.ts'
 import { contextOf } from '../../context.ts'
+import { EXIT } from '../../exit-codes.ts'
 import { sessionId } from '../../session-id.ts'
 
 export function addSessionChat(session: Command): void {
@@ -15,6 +17,13 @@ export function addSessionChat(session: Command): void {
     )
     .action(async (given: string, options: { yes?: boolean }, command: Command) => {
       const context = contextOf(command)
+      if (context.out.json)
+        throw new CliError(
+          'usage',
+          EXIT.usage,
+          'a conversation is for people: it has no JSON',
+          'cloister session send --json has',
+        )
       await new Chat(context, await sessionId(context.client, given), options.yes === true).run()
     })
 }
