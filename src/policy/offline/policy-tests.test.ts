@@ -31,6 +31,7 @@ function write(content: unknown, name = 'a.test.json'): string {
 const run = (expected: unknown, fields: object = {}) =>
   runPolicyTests(decider, readPolicyTests(write({ cases: [{ name: 'x', tool: 'fs.sample', expect: expected, ...fields }] })))
 
+const expecting = (expected: object) => ({ cases: [{ name: 'x', tool: 'y', expect: expected }] })
 const pay = { session: { metadata: { team: 'pay' } } }
 it.each<[string, unknown, object, RegExp | null]>([
   ['what is allowed', 'allow', {}, null],
@@ -55,6 +56,21 @@ it.each<[string, unknown, string, RegExp]>([
   ['no JSON', '{', 'a.test.json', /a\.test\.json: it cannot be read/],
   ['an unknown field', { cases: [{ name: 'x', tool: 'y', expect: 'allow', expected: 1 }] }, 'a.test.json', /expected/],
   ['no cases', { cases: [] }, 'a.test.json', /cases/],
+  [
+    'a time that is none',
+    expecting({ effect: 'require_approval', ttl: '2 hours' }),
+    'a.test.json',
+    /cases\.0\.expect\.ttl: .*"2d"/,
+  ],
+  ['no time', expecting({ effect: 'require_approval', ttl: '0h' }), 'a.test.json', /cases\.0\.expect\.ttl/],
+  [
+    'approvers that are nobody',
+    expecting({ effect: 'require_approval', approvers: [['owner', 'role:develper']] }),
+    'a.test.json',
+    /cases\.0\.expect\.approvers\.0\.1: "role:develper" is nobody.*developer/,
+  ],
+  ['an empty list of approvers', expecting({ effect: 'require_approval', approvers: [[]] }), 'a.test.json', /approvers\.0/],
+  ['an unknown member of what is expected', expecting({ effect: 'allow', until: '1h' }), 'a.test.json', /expect: .*until/],
   ['an effect that is none', { cases: [{ name: 'x', tool: 'y', expect: 'permit' }] }, 'a.test.json', /expect/],
   ['no files', {}, 'other.json', /holds no \*\.test\.json/],
 ])('refuses %s', (_, content, name, reason) => {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { DEFAULT_APPROVERS } from '../../domain/approvers.ts'
+import { approverEntryProblem, DEFAULT_APPROVERS } from '../../domain/approvers.ts'
 import { type Caller, TOOL_ROLES } from '../../domain/principal.ts'
 import type { Session } from '../../domain/session.ts'
 import { durationSeconds } from '../approval-demand.ts'
@@ -29,13 +29,20 @@ const situation = z.strictObject({
   caller: z.enum(['agent', 'mcp', 'owner']).optional(),
 })
 
+/** A misspelt one could never be what policies demand, or would be taken for no time at all. */
+const approver = z.string().superRefine((entry, context) => {
+  const problem = approverEntryProblem(entry)
+  if (problem !== null) context.addIssue(problem)
+})
+const duration = z.string().refine((text) => durationSeconds(text) !== null, 'a time such as "15m", "1h" or "2d", at most a year')
+
 const expectation = z.strictObject({
   effect: z.enum(['allow', 'deny', 'require_approval', 'standing_approval']),
   rule: z.string().optional(),
   /** All that determined it, in any order. */
   policies: z.array(z.string()).optional(),
-  approvers: z.array(z.array(z.string())).optional(),
-  ttl: z.string().optional(),
+  approvers: z.array(z.array(approver).min(1)).min(1).optional(),
+  ttl: duration.optional(),
   /** A part of the reason. */
   reason: z.string().optional(),
 })
@@ -51,7 +58,8 @@ const testFile = z.strictObject({
         session: situation.optional(),
         tool: z.string(),
         args: z.record(z.string(), z.unknown()).default({}),
-        expect: z.union([expectation.shape.effect.transform((effect) => ({ effect })), expectation]),
+        // Alone, an effect. No union: what is wrong with an object is to be told.
+        expect: z.preprocess((value) => (typeof value === 'string' ? { effect: value } : value), expectation),
       }),
     )
     .min(1),
