@@ -229,6 +229,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
       refs: [],
       command_args: [],
       whole_repository: false,
+      writes_anywhere: false,
       needs_network: false,
       remotes: [],
       refspecs: [],

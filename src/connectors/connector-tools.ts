@@ -84,7 +84,8 @@ function makeTool(making: Making): Tool {
     input,
     output: connectorOutput,
     ...declared,
-    policy: { needs_network: source.kind === 'stdio' && source.network },
+    // One in the sandbox has the session's files, and what its arguments mean only its server knows.
+    policy: { needs_network: source.kind === 'stdio' && source.network, writes_anywhere: source.kind === 'stdio' },
     primary_output: 'text',
     examples: [],
     handler: (args, context) => handle(making, args, context),

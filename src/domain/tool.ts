@@ -51,6 +51,8 @@ export interface ToolPolicyHints {
   command_args: { field: string; allow: string[] }[]
   /** Works on the whole repository without a path argument: needs `.` in the session's allowed paths. */
   whole_repository: boolean
+  /** Arguments do not say what it writes in the sandbox: to policies it may write all of it. For tools with side effects only. */
+  writes_anywhere: boolean
   /** Shown only when the session has network. */
   needs_network: boolean
   /** Names of git remotes: a plain name, never a URL, and among the session's `allowed_git_remotes` if it has any. */

@@ -427,6 +427,7 @@ describe('invocations', () => {
       refs: [],
       command_args: [],
       whole_repository: false,
+      writes_anywhere: false,
       needs_network: false,
       remotes: [],
       refspecs: [],

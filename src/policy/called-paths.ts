@@ -16,6 +16,11 @@ export interface CalledPaths {
   touched: string[]
   /** The same of what it would write. */
   written: string[]
+  /**
+   * What it may change with everything below: each path as the call names it, without those above, and `.` when it may write
+   * anywhere. Whoever protects `a/b` looks here for `a` and `.`, which `written` cannot tell from what merely lies beside `a/b`.
+   */
+  written_whole: string[]
   /** The deepest path that all it names is or lies in. Null: it names nothing. */
   touched_root: string | null
   written_root: string | null
@@ -30,7 +35,8 @@ export class UnjudgedPaths extends Error {
 }
 
 /**
- * Pure. A tool that works on the whole repository names `.`, and writes it when it has side effects.
+ * Pure. A tool that works on the whole repository names `.`, and writes it when it has side effects. So does one whose arguments do
+ * not say what it writes: because they never do, or because this call leaves them out.
  * @throws UnexpectedArgument, UnjudgedPaths
  */
 export function calledPaths(tool: ToolMetadata, args: Record<string, unknown>): CalledPaths {
@@ -48,17 +54,32 @@ export function calledPaths(tool: ToolMetadata, args: Record<string, unknown>): 
       written.push(...parsed.paths.map(shown))
     }
   }
-  if (tool.policy.whole_repository) {
-    read.push('.')
-    if (tool.side_effects !== 'none') written.push('.')
-  }
+  if (tool.policy.whole_repository) read.push('.')
+  if (tool.side_effects !== 'none' && (mayWriteAnywhere(tool) || (declaresWrites(tool) && written.length === 0)))
+    written.push('.')
   const touched = [...read, ...written]
   return {
     touched: withAncestors(touched),
     written: withAncestors(written),
+    written_whole: [...new Set(written)].sort(),
     touched_root: commonRoot(touched),
     written_root: commonRoot(written),
   }
+}
+
+function mayWriteAnywhere({ policy }: ToolMetadata): boolean {
+  return policy.whole_repository || policy.writes_anywhere
+}
+
+function declaresWrites({ policy }: ToolMetadata): boolean {
+  return policy.patches.length > 0 || policy.paths.some(({ access }) => access === 'write')
+}
+
+/** Could a policy ever see this path? One that is written otherwise (`infra/`, `./infra`) would never be found. */
+export function isShownPath(path: string): boolean {
+  if (path === '/' || path === '/session') return true
+  const verdict = resolvePath(path)
+  return verdict.ok && displayPath(verdict.path) === path
 }
 
 function shown(path: string): string {

@@ -70,6 +70,7 @@ it('sends what docs/policy.md says', async () => {
         paths: {
           touched: ['.', 'src', 'src/a.ts'],
           written: ['.', 'src', 'src/a.ts'],
+          written_whole: ['src/a.ts'],
           touched_root: 'src/a.ts',
           written_root: 'src/a.ts',
         },

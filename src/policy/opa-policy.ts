@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { actorOf, principalKey } from '../domain/principal.ts'
 import { type ApprovalDemand, durationSeconds, parseApprovers } from './approval-demand.ts'
-import { calledPaths } from './called-paths.ts'
+import { type CalledPaths, calledPaths } from './called-paths.ts'
 import type { PolicyRequest } from './policy-engine.ts'
 import type { PolicyVerdict } from './policy-verdict.ts'
 
@@ -109,7 +109,7 @@ export interface OpaInput {
     whole_repository: boolean
   }
   args: Record<string, unknown>
-  paths: { touched: string[]; written: string[]; touched_root: string | null; written_root: string | null }
+  paths: CalledPaths
   network: string
   needs_approval: boolean
 }

@@ -27,6 +27,7 @@ export function sampleTool(
       refs: [],
       command_args: [],
       whole_repository: false,
+      writes_anywhere: false,
       needs_network: false,
       remotes: [],
       refspecs: [],

@@ -388,6 +388,7 @@ export const sampleTool: ToolMetadata = {
     refs: [],
     command_args: [],
     whole_repository: false,
+    writes_anywhere: false,
     needs_network: false,
     remotes: [],
     refspecs: [],

@@ -26,6 +26,7 @@ const tool = (name: string, requires_approval = false): ToolMetadata => ({
     refs: [],
     command_args: [],
     whole_repository: false,
+    writes_anywhere: false,
     needs_network: false,
     remotes: [],
     refspecs: [],

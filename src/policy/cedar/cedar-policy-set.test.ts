@@ -286,6 +286,24 @@ describe('a set that cannot be used is refused with file, line and reason', () =
       1,
       /roles is never "admin"/,
     ],
+    [
+      'a path as no path is shown',
+      `${EVERYTHING}forbid (principal, action, resource) when { context.paths.written.contains("infra/") };`,
+      2,
+      /^context\.paths\.written never holds "infra\/"/,
+    ],
+    [
+      'one among those that are',
+      'permit (principal, action, resource) unless { context.paths.written_whole.containsAny([".", "./config"]) };',
+      1,
+      /written_whole never holds "\.\/config"/,
+    ],
+    [
+      'one as a root',
+      'permit (principal, action, resource) when { context.paths has written_root && context.paths.written_root == "/session/code/a" };',
+      1,
+      /written_root never holds/,
+    ],
     ['another type', 'permit (principal, action, resource) when { context.tool.risk == 3 };', 1, /type/],
     [
       'one that can never match',

@@ -37,7 +37,7 @@ export function cedarRequest(request: PolicyRequest, schema: CedarSchema, mentio
   const { caller, session, tool, args, approval_reason } = request
   const shape = schema.arguments.get(tool.name)
   if (!shape) throw new UnfitArgument(tool.name, 'a tool of the catalog that the policies were validated against')
-  const { touched, written, touched_root, written_root } = calledPaths(tool, args)
+  const { touched, written, written_whole, touched_root, written_root } = calledPaths(tool, args)
   const looksAt = (name: string) => mentioned.everything || mentioned.names.has(name)
   const judged = {
     kind: 'Record',
@@ -60,6 +60,7 @@ export function cedarRequest(request: PolicyRequest, schema: CedarSchema, mentio
       paths: {
         ...(looksAt('touched') && { touched }),
         ...(looksAt('written') && { written }),
+        ...(looksAt('written_whole') && { written_whole }),
         ...(touched_root !== null && { touched_root }),
         ...(written_root !== null && { written_root }),
       },

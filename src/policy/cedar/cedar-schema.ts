@@ -60,6 +60,7 @@ const CONTEXT = {
   paths: record({
     touched: texts,
     written: texts,
+    written_whole: texts,
     touched_root: { ...text, required: false },
     written_root: { ...text, required: false },
   }),

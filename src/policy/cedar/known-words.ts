@@ -1,4 +1,5 @@
 import { TOOL_ROLES } from '../../domain/principal.ts'
+import { isShownPath } from '../called-paths.ts'
 
 /**
  * Attributes that hold one of a few words. To Cedar they are texts like any other, so that a misspelt word is valid and simply never
@@ -13,6 +14,9 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   'principal.roles': TOOL_ROLES,
   'resource.network': ['none', 'host'],
 }
+
+/** Attributes that hold paths. They are written in one way only. */
+const PATHS = ['touched', 'written', 'written_whole', 'touched_root', 'written_root'].map((name) => `context.paths.${name}`)
 
 /** Comparisons with a word that an attribute never has, each in words. From conditions in Cedar's JSON format; pure. */
 export function impossibleWords(conditions: readonly unknown[]): string[] {
@@ -32,6 +36,13 @@ const COMPARISONS = new Set(['==', '!=', 'contains', 'containsAny', 'containsAll
 
 function compared(left: unknown, right: unknown): string[] {
   const path = pathOf(left) ?? pathOf(right)
+  if (path !== null && PATHS.includes(path))
+    return [...textsOf(left), ...textsOf(right)]
+      .filter((text) => !isShownPath(text))
+      .map(
+        (text) =>
+          `${path} never holds ${JSON.stringify(text)}: paths are relative to the workspace ("src/a.ts", "." is all of it) or under /session/data, without a slash at their end`,
+      )
   const known = path !== null && Object.hasOwn(WORDS, path) ? WORDS[path] : undefined
   if (known === undefined) return []
   return [...textsOf(left), ...textsOf(right)]

@@ -45,6 +45,6 @@ it('the tests in it pass under the example that they are for', async () => {
   const [policies, tests] = [blocks('cedar')[0], blocks('json')[0]]
   const dir = folder({ 'example.cedar': policies as string, 'example.test.json': tests as string })
   const results = await runPolicyTests(await offlinePolicy(dir), readPolicyTests(dir))
-  expect(results).toHaveLength(3)
+  expect(results).toHaveLength(9)
   expect(results.flatMap(({ problems }) => problems)).toEqual([])
 })

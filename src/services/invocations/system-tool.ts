@@ -23,6 +23,7 @@ export function systemTool(name: 'session.setup' | 'session.clone' | 'session.co
         refs: [],
         command_args: [],
         whole_repository: false,
+        writes_anywhere: false,
         needs_network: false,
         remotes: [],
         refspecs: [],

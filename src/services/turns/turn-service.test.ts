@@ -75,6 +75,7 @@ const tool = (name: string): ToolMetadata => ({
     refs: [],
     command_args: [],
     whole_repository: false,
+    writes_anywhere: false,
     needs_network: false,
     remotes: [],
     refspecs: [],

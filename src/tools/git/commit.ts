@@ -21,7 +21,7 @@ does not amend; look at git.status and git.diff with staged before.`,
       .refine((message) => message.trim() !== '', 'must say something')
       .refine((message) => !message.includes('\0'), 'must not hold a NUL byte')
       .describe('What was done and why. First a line of its own.'),
-    all: z.boolean().default(false).describe('Stage everything that changed first (git add --all).'),
+    all: z.boolean().default(false).describe('Stage everything that changed first (git add --all). Not with paths.'),
     paths: z.array(pathArgument('A file or directory.')).max(100).default([]).describe('Stage these first.'),
   }),
   output: z.object({
@@ -40,6 +40,8 @@ does not amend; look at git.status and git.diff with staged before.`,
   primary_output: 'output',
   examples: [{ title: 'One file', args: { message: 'Mend the sum', paths: ['src/sum.ts'] } }],
   async handler({ message, all, paths }, context) {
+    if (all && paths.length > 0)
+      throw new ToolError('invalid_argument', 'all stages everything that changed: set all, or name paths, but not both')
     const allowed = context.session.allowed_paths
     const specs = paths.length > 0 || all ? pathspecs(allowed, all ? [] : paths) : []
     const repository = await openRepository(context)

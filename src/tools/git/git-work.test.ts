@@ -153,6 +153,13 @@ describe('git.commit', () => {
     expect(git('show', '--name-only', '--format=')).toBe('.gitignore\ndocs/b.md\nnew.txt\nsrc/a.ts\n')
   })
 
+  it('does not say that it stages some paths while it stages everything', async () => {
+    await workspace.plant({ 'src/a.ts': 'changed\n', 'docs/b.md': 'changed\n' })
+    const before = head()
+    expect(await failure(commit, { message: 'x', all: true, paths: ['src'] })).toMatchObject({ code: 'invalid_argument' })
+    expect([head(), git('diff', '--cached', '--name-only')]).toEqual([before, ''])
+  })
+
   it('commits what is staged, the first commit too', async () => {
     rmSync(path('.git'), { recursive: true })
     git('init', '-q')

@@ -43,7 +43,7 @@ process.stop. At its deadline a command is killed with all that it started. Ther
   requires_approval: true,
   timeout_seconds: 600,
   output_limit_kb: 1024,
-  policy: { paths: [{ field: 'cwd', access: 'read' }], needs_setting: 'CLOISTER_SHELL' },
+  policy: { paths: [{ field: 'cwd', access: 'read' }], writes_anywhere: true, needs_setting: 'CLOISTER_SHELL' },
   primary_output: 'stdout',
   examples: [
     { title: 'Count lines', args: { command: 'wc -l src/*.ts | tail -1' } },
