@@ -226,6 +226,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
     policy: {
       paths: [],
       patches: [],
+      encoded: [],
       refs: [],
       command_args: [],
       whole_repository: false,

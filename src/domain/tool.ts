@@ -45,6 +45,8 @@ export interface ToolPolicyHints {
   paths: { field: string; access: 'read' | 'write' }[]
   /** Unified diffs: every path that they name is checked as a written path. */
   patches: string[]
+  /** Texts that stand for other bytes unless the argument `by` is `utf8`: a policy that does not know of `by` cannot judge those. */
+  encoded: { field: string; by: string }[]
   /** Git refs: no leading `-`, no `:`, git's ref syntax, at most 256 characters. */
   refs: string[]
   /** Arrays of command arguments: at most 8 of at most 64 characters, and only what `allow` accepts for some toolchain. */

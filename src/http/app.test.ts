@@ -424,6 +424,7 @@ describe('invocations', () => {
     expect(full.policy).toEqual({
       paths: [],
       patches: [],
+      encoded: [],
       refs: [],
       command_args: [],
       whole_repository: false,

@@ -45,6 +45,10 @@ export class OpaPolicy {
   }
 
   async decide(request: PolicyRequest): Promise<PolicyVerdict> {
+    const { unseen = [] } = request
+    // What its rules look at is not known here.
+    if (unseen.length > 0)
+      return denied(`the policy server was not asked: it could not be shown ${unseen.join(' and ')} of a body this large`)
     let input: OpaInput
     try {
       input = opaInput(request)

@@ -11,6 +11,11 @@ export interface PolicyRequest {
   args: Record<string, unknown>
   /** Why these args need approval although the tool in general does not; null if they do not. */
   approval_reason: string | null
+  /**
+   * Arguments whose value here is not what will be used: of a body that is read only once the call runs. Whoever looks at one cannot judge
+   * the call, and refuses it. Absent: there are none.
+   */
+  unseen?: readonly string[]
 }
 
 /** What one rule says. `deny` names what would be accepted. Null: nothing against it. */

@@ -24,6 +24,7 @@ export function sampleTool(
     policy: {
       paths: [],
       patches: [],
+      encoded: [],
       refs: [],
       command_args: [],
       whole_repository: false,

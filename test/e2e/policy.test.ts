@@ -128,6 +128,24 @@ it.each([
   await expect(refused).rejects.toThrow(reason)
 })
 
+it('what a policy says of the content of fs.write holds for an uploaded file', async () => {
+  const { id } = await server.session({}, alice)
+  writeFileSync(join(policies, 'a.cedar'), ALL)
+  writeFileSync(
+    join(policies, 'b.cedar'),
+    '@id("no-keys") forbid (principal, action == Action::"fs.write", resource) when { context.args.content like "*PRIVATE KEY*" };',
+  )
+  await reload()
+  const put = (raw: string) =>
+    server.request('PUT', `/v1/sessions/${id}/files?path=k.pem&approved=true`, { token: alice, body: { raw } })
+  const key = await put('-----BEGIN PRIVATE KEY-----')
+  expect([key.status, key.body.error]).toMatchObject([403, { code: 'policy_denied', details: { policies: ['no-keys'] } }])
+  const large = await put(`${'x'.repeat(5_000_000)}-----BEGIN PRIVATE KEY-----`)
+  expect([large.status, large.body.error]).toMatchObject([403, { code: 'policy_denied', details: { rule: 'cedar' } }])
+  expect((await server.request('GET', `/v1/sessions/${id}/files?path=k.pem`, { token: alice })).status).toBe(404)
+  expect((await put('hola')).status).toBe(200)
+})
+
 describe('the CLI', () => {
   let session: string
   beforeAll(async () => {

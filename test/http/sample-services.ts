@@ -385,6 +385,7 @@ export const sampleTool: ToolMetadata = {
   policy: {
     paths: [],
     patches: [],
+    encoded: [],
     refs: [],
     command_args: [],
     whole_repository: false,

@@ -23,6 +23,7 @@ const tool = (name: string, requires_approval = false): ToolMetadata => ({
   policy: {
     paths: [],
     patches: [],
+    encoded: [],
     refs: [],
     command_args: [],
     whole_repository: false,

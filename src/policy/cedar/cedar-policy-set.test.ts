@@ -53,6 +53,16 @@ const EVERYTHING = 'permit (principal, action, resource);\n'
 
 describe('deciding', () => {
   it.each([
+    ['what is not seen and looked at', 'context.args has content && context.args.content like "*x*"', ['content'], 'deny'],
+    ['what is only asked for', 'context.args has content', ['content'], 'deny'],
+    ['what is not seen and not looked at', 'context.args.path like "*x*"', ['content'], 'allow'],
+    ['what is looked at and seen', 'context.args has content && context.args.content like "*x*"', [], 'allow'],
+  ])('does not judge %s', (_, condition, unseen, effect) => {
+    const policies = set(`${EVERYTHING}forbid (principal, action == Action::"fs.write", resource) when { ${condition} };`)
+    expect(policies.decide({ ...call(write, { path: 'a' }), unseen }).effect).toBe(effect)
+  })
+
+  it.each([
     ['what is permitted', EVERYTHING, 'allow', ['a.cedar#1']],
     ['what nothing matches', 'permit (principal, action in Action::"git", resource);', 'deny', []],
     [

@@ -47,9 +47,23 @@ export class CedarPolicySet {
     }
   }
 
-  /** Denies whatever cannot be judged: an argument that does not fit, a policy that fails, Cedar itself failing. */
+  /** Why the policies would judge something else than what is done; null: they see what they look at. */
+  #blindness({ tool, args, unseen = [] }: PolicyRequest): string | null {
+    const { names, everything } = this.#set.mentioned
+    const looksAt = (name: string) => everything || names.has(name)
+    const hidden = unseen.filter(looksAt)
+    if (hidden.length > 0) return `policies look at ${hidden.join(' and ')}, and cannot be shown that of a body this large`
+    const encoded = tool.policy.encoded.find(({ field, by }) => looksAt(field) && !looksAt(by) && args[by] !== 'utf8')
+    if (!encoded) return null
+    const { field, by } = encoded
+    return `policies look at ${field} and not at ${by}: they do not say what holds for ${field} that is no plain text`
+  }
+
+  /** Denies whatever cannot be judged: what policies look at and do not see, an argument that does not fit, a policy that fails, Cedar itself failing. */
   decide(request: PolicyRequest): PolicyVerdict {
     try {
+      const blindness = this.#blindness(request)
+      if (blindness !== null) return { effect: 'deny', reason: blindness, policies: [] }
       return this.#set.judge(cedarRequest(request, this.#schema, this.#set.mentioned))
     } catch (error) {
       const known = error instanceof Error && ['UnfitArgument', 'UnexpectedArgument', 'UnjudgedPaths'].includes(error.name)

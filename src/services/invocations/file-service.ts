@@ -10,9 +10,13 @@ import { HostError, SandboxLost } from '../../sandbox/sandbox-errors.ts'
 import type { Files, Sandboxes } from '../contracts.ts'
 import type { Performance } from './invocation-runner.ts'
 import type { InvocationService } from './invocation-service.ts'
+import { judgedBody } from './judged-body.ts'
 
 /** A file that goes in or out, in bytes. */
 export const RAW_FILE_LIMIT = 64 * 1024 * 1024
+
+/** The most that `fs.read` can be asked for, in bytes. */
+const LARGEST_READ = 1024 * 1024
 
 /** Slow clients send large files. */
 const UPLOAD_SECONDS = 600
@@ -24,7 +28,9 @@ export interface FileServiceDependencies {
 }
 
 /**
- * Raw files, through the gate as `fs.read` and `fs.write`: the same checks, approvals and records. A download is redacted as any
+ * Raw files, through the gate as `fs.read` and `fs.write`: the same checks, approvals and records. An upload is judged as the call of
+ * `fs.write` that writes the same bytes; of one that is too long for that, policy is told that it does not see the content. A download is
+ * judged as the largest read that can be asked for, though it may be larger. A download is redacted as any
  * other output is, byte by byte and whatever the file holds, so that its length may differ from the file's. An upload that holds
  * a secret's value or placeholder is refused as args are: what was downloaded, and so redacted, would overwrite the original.
  */
@@ -62,7 +68,8 @@ export class FileService implements Files {
         return { output, truncated: true }
       },
     }
-    const redactor = await this.#run(caller, { session_id: sessionId, tool_name: 'fs.read', args: { path } }, performance).then(
+    const read = { session_id: sessionId, tool_name: 'fs.read', args: { path, max_bytes: LARGEST_READ } }
+    const redactor = await this.#run(caller, read, performance).then(
       () => this.#deps.sandboxes.redactor(sessionId),
       (error: unknown) => {
         if (found.stream) destroy(found.stream)
@@ -81,11 +88,15 @@ export class FileService implements Files {
     body: NodeJS.ReadableStream,
   ): Promise<{ path: string; bytes_written: number; sha256: string; invocation: Invocation }> {
     const written: { result?: WriteResult } = {}
+    const judged = await judgedBody(body)
     const performance: Performance = {
       timeoutSeconds: UPLOAD_SECONDS,
+      unseen: judged.unseen,
       run: async ({ invocationId, sandbox, roots, signal }) => {
         const guard: Guard = { refusal: null }
-        const source = Readable.from(guarded(body, await this.#deps.sandboxes.redactor(sessionId), guard), { objectMode: false })
+        const source = Readable.from(guarded(judged.bytes(), await this.#deps.sandboxes.redactor(sessionId), guard), {
+          objectMode: false,
+        })
         const stop = () => source.destroy(signal.reason)
         signal.addEventListener('abort', stop, { once: true })
         const host = await sandbox()
@@ -109,15 +120,17 @@ export class FileService implements Files {
         return { output: { path: displayPath(absolute(path)), bytes_written, sha256 } }
       },
     }
-    const request = { session_id: sessionId, tool_name: 'fs.write', args: { path, content: '' }, approved }
+    const args = { path, ...judged.args, create_parents: true }
+    const request = { session_id: sessionId, tool_name: 'fs.write', args, approved }
     try {
-      const invocation = await this.#run(caller, request, performance, { path, content: '[the body of the request]' })
+      const shown = { path, content: '[the body of the request]', create_parents: true }
+      const invocation = await this.#run(caller, request, performance, shown)
       if (!written.result) throw errors.internal('an upload succeeded without a result')
       const { bytes_written, sha256 } = written.result
       return { path: displayPath(absolute(path)), bytes_written, sha256, invocation }
     } finally {
-      // Refused before it was read: whoever sends must not wait for ever.
-      body.resume()
+      // Refused before all of it was read: nobody will read the rest.
+      destroy(body)
     }
   }
 
@@ -147,7 +160,7 @@ interface Guard {
 }
 
 /** The body's bytes, until there are too many, until they hold what must not be written, or until the sender goes away. */
-async function* guarded(body: NodeJS.ReadableStream, redactor: Redactor, guard: Guard): AsyncGenerator<Buffer> {
+async function* guarded(body: AsyncIterable<Buffer>, redactor: Redactor, guard: Guard): AsyncGenerator<Buffer> {
   const secrets = redactor.bytes()
   const refuse = () => {
     const [name] = secrets.found
@@ -159,12 +172,11 @@ async function* guarded(body: NodeJS.ReadableStream, redactor: Redactor, guard: 
   let total = 0
   try {
     for await (const chunk of body) {
-      const bytes = Buffer.from(chunk as Buffer)
-      total += bytes.length
+      total += chunk.length
       if (total > RAW_FILE_LIMIT) throw tooLarge()
-      secrets.push(bytes)
+      secrets.push(chunk)
       refuse()
-      yield bytes
+      yield chunk
     }
     // A value that ends in what could be the beginning of an escape is known only here. Nothing is in its place yet.
     secrets.end()

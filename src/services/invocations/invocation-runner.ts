@@ -26,6 +26,8 @@ const RESUMED_MS = 5000
 /** What is done instead of the tool's handler: raw files, whose bytes go past the arguments. */
 export interface Performance {
   timeoutSeconds: number
+  /** Arguments that do not say what will be done: policy is told. Absent: all do. */
+  unseen?: readonly string[]
   run(io: {
     invocationId: string
     tool: ToolSandbox

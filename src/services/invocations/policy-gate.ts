@@ -102,7 +102,7 @@ export class PolicyGate {
   }
 
   async decide(call: GateCall): Promise<Decision> {
-    const decision = await this.#ask(call.caller, call.session, call.tool, call.args)
+    const decision = await this.#ask(call.caller, call.session, call.tool, call.args, call.performance?.unseen)
     const { rule, reason, policy_version, effect, policies = [] } = decision
     const approvers = approversOf(decision)
     call.record = {
@@ -129,9 +129,15 @@ export class PolicyGate {
     )
   }
 
-  async #ask(caller: Caller, session: Session, tool: Tool, args: Record<string, unknown>): Promise<Decision> {
+  async #ask(
+    caller: Caller,
+    session: Session,
+    tool: Tool,
+    args: Record<string, unknown>,
+    unseen: readonly string[] = [],
+  ): Promise<Decision> {
     const approval_reason = tool.approvalReason(args)
-    return this.#deps.policy.decide({ caller, session, tool: tool.metadata, args, approval_reason })
+    return this.#deps.policy.decide({ caller, session, tool: tool.metadata, args, approval_reason, unseen })
   }
 }
 

@@ -20,6 +20,7 @@ export function systemTool(name: 'session.setup' | 'session.clone' | 'session.co
       policy: {
         paths: [],
         patches: [],
+        encoded: [],
         refs: [],
         command_args: [],
         whole_repository: false,

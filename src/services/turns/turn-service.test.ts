@@ -72,6 +72,7 @@ const tool = (name: string): ToolMetadata => ({
   policy: {
     paths: [],
     patches: [],
+    encoded: [],
     refs: [],
     command_args: [],
     whole_repository: false,

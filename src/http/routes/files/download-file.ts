@@ -14,7 +14,7 @@ export function downloadFile(app: App, { files }: AppDependencies): void {
         operationId: 'downloadFile',
         tags: ['files'],
         summary: 'Download a file of the session',
-        description: 'The same gate as `fs.read`. At most 64 MiB.',
+        description: 'The same gate as `fs.read`, judged as the largest read that it can be asked for. At most 64 MiB.',
         params: sessionParams,
         querystring: z.strictObject({ path: z.string().min(1).max(4096) }),
         response: responds({ 200: bytes("The file's bytes.") }, 403, 404, 409, 413, 429),

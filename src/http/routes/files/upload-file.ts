@@ -24,7 +24,8 @@ export function uploadFile(app: App, { files }: AppDependencies): void {
         operationId: 'uploadFile',
         tags: ['files'],
         summary: 'Upload a file into the session',
-        description: 'The same gate as `fs.write`. The body is the content, whatever its content type. At most 64 MiB.',
+        description:
+          'The same gate as `fs.write`. The body is the content, whatever its content type. At most 64 MiB; at most 1 MiB where policies look at the content.',
         consumes: ['application/octet-stream'],
         params: sessionParams,
         querystring: z.strictObject({

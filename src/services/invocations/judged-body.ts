@@ -1,0 +1,43 @@
+import { isUtf8 } from 'node:buffer'
+
+/** Bytes of a body that policy can be shown: what `fs.write` takes. */
+export const JUDGED_LIMIT = 1024 * 1024
+
+/** A body, and the arguments with which `fs.write` would write the same bytes. */
+export interface JudgedBody {
+  args: { content: string; encoding: 'utf8' | 'base64' }
+  /** Of `args`, what says nothing of the body: it is longer than is looked at, or broke off. */
+  unseen: ('content' | 'encoding')[]
+  /** All bytes, once. Throws, in its place, what reading the body threw. */
+  bytes: () => AsyncGenerator<Buffer>
+}
+
+/** Reads as much as policy can be shown, before anything is asked. Rejects never. */
+export async function judgedBody(body: NodeJS.ReadableStream): Promise<JudgedBody> {
+  const chunks = body[Symbol.asyncIterator]()
+  const head: Buffer[] = []
+  let length = 0
+  let state: 'open' | 'ended' | { broken: unknown } = 'open'
+  try {
+    while (state === 'open' && length <= JUDGED_LIMIT) {
+      const { done, value } = await chunks.next()
+      if (done) state = 'ended'
+      else length += head[head.push(Buffer.from(value as Buffer)) - 1]?.length ?? 0
+    }
+  } catch (error) {
+    state = { broken: error }
+  }
+  const end = state
+  const bytes = async function* (): AsyncGenerator<Buffer> {
+    yield* head
+    if (typeof end === 'object') throw end.broken
+    if (end === 'open') for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) yield Buffer.from(chunk as Buffer)
+  }
+  if (end !== 'ended' || length > JUDGED_LIMIT)
+    return { args: { content: '', encoding: 'utf8' }, unseen: ['content', 'encoding'], bytes }
+  const whole = Buffer.concat(head)
+  const args = isUtf8(whole)
+    ? ({ content: whole.toString('utf8'), encoding: 'utf8' } as const)
+    : ({ content: whole.toString('base64'), encoding: 'base64' } as const)
+  return { args, unseen: [], bytes }
+}
