@@ -252,6 +252,7 @@ export const TOOL_CASES: Record<string, ToolCases> = {
   'git.commit': {
     succeeds: { args: { message: 'one file', paths: ['committed.txt'] }, before: [write('committed.txt', 'x')] },
     fails: [
+      ['invalid_argument', { args: { message: 'x', all: true, paths: ['README.md'] } }],
       ['execution_failed', { args: { message: 'nothing', paths: ['README.md'] } }],
       ['git_repo_error', failing('empty', { message: 'x' })],
     ],
