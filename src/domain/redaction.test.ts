@@ -106,6 +106,23 @@ describe('makeRedactor', () => {
     expect(redactor.find(btoa('hunter2!'))).toEqual(['KEY'])
   })
 
+  it('takes numbers for what they say', () => {
+    const secrets = { PIN: '483920', CENTS: '1234.50', CARD: '4111111111111111999', ZEROS: '0000000', KEY: 'a\n-654321\n' }
+    const redactor = makeRedactor(secrets)
+    const value = { structured: { pin: 483920, minus: [-483920], near: 4839201 }, cents: 1234.5, key: 654321, zero: 0, one: 1 }
+    expect(redactor.value(value)).toEqual({
+      structured: { pin: '[secret:PIN]', minus: ['[secret:PIN]'], near: 4839201 },
+      cents: '[secret:CENTS]',
+      key: '[secret:KEY]',
+      zero: 0,
+      one: 1,
+    })
+    // JSON has no more than the first 16 digits of it.
+    const card = JSON.parse('{"card": 4111111111111111999}') as { card: number }
+    expect(redactor.value(card)).toEqual({ card: '[secret:CARD]' })
+    expect([redactor.find(value), redactor.find(card)]).toEqual([['CENTS', 'KEY', 'PIN'], ['CARD']])
+  })
+
   it('redacts bytes that are no text, and changes nothing else', () => {
     const redactor = makeRedactor({ KEY: 'clé-secrète' })
     const noise = Buffer.from([0, 255, 254, 128, 10])

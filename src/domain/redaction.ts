@@ -12,7 +12,7 @@ export const MIN_REDACTED_LENGTH = 6
  */
 export interface Redactor {
   text(text: string): string
-  /** Every string (keys too) of a JSON value. */
+  /** Every string (keys too) of a JSON value, and every number that is one of the values. */
   value<T>(value: T): T
   /** Names of the secrets whose value, or whose placeholder, stands in this JSON value. Empty: none. */
   find(value: unknown): string[]
@@ -25,19 +25,21 @@ export interface Redactor {
 /** @param secrets values by name */
 export function makeRedactor(secrets: Record<string, string>): Redactor {
   const matcher = new SecretMatcher(needles(secrets))
-  const numbers = new Map(
-    Object.entries(secrets)
-      .filter(([, value]) => value.length >= MIN_REDACTED_LENGTH)
-      .map(([name, value]) => [value, name]),
-  )
+  const numbers = numericSecrets(secrets)
 
   const text = (input: string): string => {
     const stream = matcher.stream()
     return stream.push(input) + stream.end()
   }
 
+  const nameOf = (value: number): string | undefined => numbers.get(Math.abs(value))
+
   const mapValue = (value: unknown): unknown => {
     if (typeof value === 'string') return text(value)
+    if (typeof value === 'number') {
+      const name = nameOf(value)
+      return name === undefined ? value : placeholder(name)
+    }
     if (Array.isArray(value)) return value.map(mapValue)
     if (typeof value !== 'object' || value === null) return value
     return Object.fromEntries(Object.entries(value).map(([key, member]) => [text(key), mapValue(member)]))
@@ -50,8 +52,7 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
       stream.end()
       for (const name of stream.found) found.add(name)
     } else if (typeof value === 'number') {
-      // 123456 as a number is written to records in the same characters as the secret "123456".
-      const name = numbers.get(String(value))
+      const name = nameOf(value)
       if (name !== undefined) found.add(name)
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, member] of Object.entries(value)) {
@@ -79,6 +80,22 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
       }
     },
   }
+}
+
+/**
+ * Secrets that are numbers: as a number one is written to records in the same characters, or, where JSON cannot hold all of its digits,
+ * in the first of them. By amount, because the sign is no secret.
+ */
+function numericSecrets(secrets: Record<string, string>): Map<number, string> {
+  const all = new Map<number, string>()
+  for (const [name, value] of Object.entries(secrets))
+    for (const form of [value.trim(), ...lines(value)]) {
+      if (!/^[+-]?\d+(\.\d+)?$/.test(form)) continue
+      const amount = Math.abs(Number(form))
+      // "0000000" is no reason to hide every zero.
+      if (String(amount).length >= MIN_REDACTED_LENGTH && !all.has(amount)) all.set(amount, name)
+    }
+  return all
 }
 
 /** What stands for a secret's value in whatever leaves. */
