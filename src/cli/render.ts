@@ -1,5 +1,6 @@
 import type { Approval, Budget, Invocation, Session } from '../client/cloister-client.ts'
 import { fields } from './table.ts'
+import { plainText } from './terminal-text.ts'
 
 /** 2026-11-20T10:11:12.345Z as 2026-11-20 10:11:12, UTC; `-` for none. */
 export function time(value: string | null): string {
@@ -23,7 +24,7 @@ export function argsLine(args: Record<string, unknown>, limit = 60): string {
     .map(([name, value]) => {
       const text =
         typeof value === 'string' ? (/^[\w./@:+-]+$/.test(value) ? value : JSON.stringify(value)) : JSON.stringify(value)
-      return `${name}=${cut(text, limit)}`
+      return `${nameOf(name)}=${cut(text, limit)}`
     })
     .join(' ')
 }
@@ -32,10 +33,16 @@ export function argsLine(args: Record<string, unknown>, limit = 60): string {
 export function argsInFull(args: Record<string, unknown>): string {
   return Object.entries(args)
     .map(([name, value]) => {
-      const text = typeof value === 'string' ? value : valueInFull(value)
-      return text.includes('\n') ? `${name}:\n${text.replace(/^/gm, '    | ')}` : `${name}: ${text}`
+      // One by one: an escape sequence that begins in one value and ends in another would take what stands between with it.
+      const text = plainText(typeof value === 'string' ? value : valueInFull(value))
+      return text.includes('\n') ? `${nameOf(name)}:\n${text.replace(/^/gm, '    | ')}` : `${nameOf(name)}: ${text}`
     })
     .join('\n')
+}
+
+/** Some tools take any argument: a name with a line end in it would look like two arguments. */
+function nameOf(name: string): string {
+  return /^[\w.-]+$/.test(name) ? name : JSON.stringify(name)
 }
 
 /** On one line what fits one. */
