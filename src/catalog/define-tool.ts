@@ -32,9 +32,15 @@ export interface CommandOptions {
   quiet?: boolean
 }
 
+/**
+ * Secrets are taken out of what is only shown, so that a handler may cut it wherever it likes: a piece of a value would be found by
+ * nothing that comes later.
+ */
 export interface CommandResult {
   exit_code: number
+  /** Redacted, but of a `quiet` command, whose answer is data: what is cut out of that to be shown goes through `excerpt`. */
   stdout: string
+  /** Redacted. */
   stderr: string
   duration_ms: number
   /** Killed at `stop_after_bytes`; the exit code says nothing then. */
@@ -48,7 +54,7 @@ export interface CommandResult {
  *
  * Throws `ToolError` with a code of its own (`timeout`, `output_too_large`, `sandbox_lost`, `cancelled`, `not_found`,
  * `invalid_argument`, `execution_failed`; of a command that was cut off, `output` has `command`, `stdout` and `stderr` as far as
- * they came), or `CloisterError policy_denied` for a path that leaves what is allowed.
+ * they came, redacted), or `CloisterError policy_denied` for a path that leaves what is allowed.
  */
 export interface ToolSandbox {
   /** Runs argv and resolves whatever its exit code; throws only if it could not run, was cut off, or was killed by a signal. */
@@ -150,6 +156,11 @@ export interface ToolContext {
   policy: PolicyView
   artifacts: ArtifactView
   signal: AbortSignal
+  /**
+   * `text.slice(start, end)` with the session's secrets taken out of the whole before. For what is cut to be shown: what a handler
+   * returns is redacted afterwards, and then a piece of a value is found no more.
+   */
+  excerpt(text: string, start: number, end?: number): string
   /** A line in the invocation's log, on the channel `cloister`. */
   log(message: string): void
   /**

@@ -191,6 +191,35 @@ describe('makeRedactor', () => {
     )
   })
 
+  it('cuts as slice does, and leaves no piece of a value at the ends', () => {
+    const value = 'SECRET/VALUE é'
+    const redactor = makeRedactor({ K: value })
+    const texts = fc.array(
+      fc.oneof(fc.constantFrom(value, encodeURIComponent(value)), fc.string({ unit: fc.constantFrom('x', 'y') })),
+    )
+    fc.assert(
+      fc.property(
+        texts,
+        fc.integer({ min: -40, max: 40 }),
+        fc.option(fc.integer({ min: -40, max: 40 }), { nil: undefined }),
+        (parts, start, end) => {
+          const text = parts.join('')
+          const shown = redactor.excerpt(text, start, end)
+          expect(shown.replaceAll('[secret:K]', '')).toMatch(/^[xy]*$/)
+          const plain = text.replaceAll(/[^xy]/g, '')
+          expect(redactor.excerpt(plain, start, end)).toBe(plain.slice(start, end))
+        },
+      ),
+      { numRuns: 1000 },
+    )
+    expect(redactor.excerpt(`<${value}>`, 0, 5)).toBe('<')
+    expect(redactor.excerpt(`<${value}>`, -3)).toBe('[secret:K]>')
+    expect(redactor.excerpt(`<${value}>${value}`, 3, 18)).toBe('[secret:K]>')
+    expect(redactor.excerpt(`<${value}`, 0)).toBe('<[secret:K]')
+    // What only looks like a beginning is one nowhere but where the text is cut.
+    expect([redactor.excerpt('xSEC', 0), redactor.excerpt('xSECx', 0, 4)]).toEqual(['xSEC', 'x'])
+  })
+
   it('gives out at once what cannot be the beginning of a value', () => {
     const stream = makeRedactor({ KEY: 'hunter2!' }).stream()
     expect(stream.push('nothing here hun')).toBe('nothing here ')

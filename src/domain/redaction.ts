@@ -12,6 +12,12 @@ export const MIN_REDACTED_LENGTH = 6
  */
 export interface Redactor {
   text(text: string): string
+  /**
+   * `text.slice(start, end)` as it looks where the whole is redacted: of a value that lies over an end no piece is left. To be used
+   * wherever text is cut before it leaves, because a piece is found by nothing that comes later. What looks like the beginning of a
+   * value where the text is cut is left out, so the answer may be shorter, and with placeholders in it longer, than what was asked for.
+   */
+  excerpt(text: string, start: number, end?: number): string
   /** Every string (keys too) of a JSON value, and every number that is one of the values. */
   value<T>(value: T): T
   /** Names of the secrets whose value, or whose placeholder, stands in this JSON value. Empty: none. */
@@ -64,6 +70,13 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
 
   return {
     text,
+    excerpt: (input, start, end = input.length) => {
+      const [from, to] = [position(start, input.length), position(end, input.length)]
+      const stream = matcher.stream()
+      stream.push(input.slice(0, from))
+      const shown = stream.push(input.slice(from, to))
+      return to < input.length ? shown : shown + stream.end()
+    },
     value: <T>(value: T) => mapValue(value) as T,
     find: (value) => {
       const found = new Set<string>()
@@ -82,6 +95,24 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
   }
 }
 
+<<<<<<< HEAD
+=======
+/** @param cut the end of the bytes is missing: what may be the beginning of a value there is left out */
+export function redactBytes(redactor: Pick<Redactor, 'bytes'>, bytes: Buffer, cut: boolean): Buffer {
+  const stream = redactor.bytes()
+  const shown = stream.push(bytes)
+  return cut ? shown : Buffer.concat([shown, stream.end()])
+}
+
+/** Values longer than this, in characters, do not stand in URLs, and are not looked for in the forms that they would have there. */
+const LONG = 1024
+
+/** As `slice` counts: from the end if it is negative. */
+function position(index: number, length: number): number {
+  return index < 0 ? Math.max(0, length + index) : Math.min(index, length)
+}
+
+>>>>>>> f35ce17 (What is cut is redacted before: commands' output comes to tools without secrets, but for data; ends of logs and instructions hold no piece of one)
 /**
  * Secrets that are numbers: as a number one is written to records in the same characters, or, where JSON cannot hold all of its digits,
  * in the first of them. By amount, because the sign is no secret.

@@ -108,6 +108,8 @@ export interface Invocations {
     run: (io: {
       invocationId: string
       output: (channel: 'stdout' | 'stderr', chunk: Buffer) => void
+      /** What came was cut off at its limit. */
+      outputCut: () => void
     }) => Promise<{ exit_code: number | null; output: Record<string, unknown> }>,
   ): Promise<Invocation>
   /** Lets what runs go on in the sandboxes (they are resumed by the next server); resolves when nothing of ours is half written. */

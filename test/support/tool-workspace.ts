@@ -8,6 +8,7 @@ import type { ArtifactView, CatalogView, PolicyView, Tool, ToolContext, ToolResu
 import { CloisterError, ToolError } from '../../src/domain/errors.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { allowedRoots } from '../../src/domain/path.ts'
+import { makeRedactor } from '../../src/domain/redaction.ts'
 import { BubblewrapDriver } from '../../src/sandbox/bubblewrap/bubblewrap-driver.ts'
 import { ProcessDriver } from '../../src/sandbox/process/process-driver.ts'
 import type { SandboxDriver, StartedSandbox } from '../../src/sandbox/sandbox-driver.ts'
@@ -23,6 +24,8 @@ const SESSION_UID = 64_210
 
 /** The one secret of a test's session, and what its value must never lead to. */
 export const SECRET = { name: 'API_TOKEN', value: 'the-secret-value-4711' }
+
+const REDACTOR = makeRedactor({ [SECRET.name]: SECRET.value })
 
 export interface CallOptions {
   allowed_paths?: string[]
@@ -147,6 +150,8 @@ export class ToolWorkspace {
       deadline: Date.now() + (options.timeout_seconds ?? tool.metadata.constraints.timeout_seconds) * 1000,
       maxOutputBytes: 64 * 1024 * 1024,
       remembersAnswers: true,
+      redactor: REDACTOR,
+      onOutputCut: () => undefined,
       onOutput: (_, chunk) => void this.output.push(chunk.toString()),
     })
     return {
@@ -164,6 +169,7 @@ export class ToolWorkspace {
       artifacts: options.artifacts ?? { list: async () => [], read: async () => null },
       policy: options.policy ?? { check: () => Promise.reject(new Error('this test has no policy')) },
       signal,
+      excerpt: (text, start, end) => REDACTOR.excerpt(text, start, end),
       log: (message) => void this.log.push(message),
       actsOutside: async () => undefined,
     }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ToolSandbox } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
+import { makeRedactor } from '../../domain/redaction.ts'
 import type { Limits } from '../../domain/session.ts'
 import type { SandboxDriver } from '../../sandbox/sandbox-driver.ts'
 import { makeToolSandbox } from '../invocations/tool-sandbox.ts'
@@ -73,7 +74,9 @@ export class ThrowawaySandboxes {
           signal: over.signal,
           deadline: Date.now() + timeout_ms,
           maxOutputBytes: OUTPUT_BYTES,
+          redactor: makeRedactor({}),
           onOutput: () => undefined,
+          onOutputCut: () => undefined,
           remembersAnswers: false,
         })
         const late = delay(timeout_ms, null, { signal: over.signal }).then(() => {

@@ -72,6 +72,7 @@ export class InvocationExecution {
           signal: live.signal,
           stopped: this.#calls.stopped,
           log,
+          redactor: call.redactor,
           catalog: this.#policy.catalogView(session),
           policy: this.#policy.policyView(call.caller, session, call.redactor),
           artifacts: artifactView(this.#deps, session.id),
@@ -112,7 +113,9 @@ export class InvocationExecution {
         signal: call.live.signal,
         deadline: this.#now() + call.tool.metadata.constraints.timeout_seconds * 1000,
         maxOutputBytes,
+        redactor: call.redactor,
         onOutput: () => undefined,
+        onOutputCut: () => undefined,
         remembersAnswers: false,
         now: () => this.#now(),
       })

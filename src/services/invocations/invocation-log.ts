@@ -50,9 +50,18 @@ export class InvocationLog {
     this.#take(channel, stream.secrets.push(stream.decoder.write(chunk)))
   }
 
-  /** A line of the gate's or the tool's own. */
+  /** What came on both channels may end within a value, whose rest never comes: what is held back as a possible beginning is let go. */
+  cutOff(): void {
+    for (const stream of this.#streams.values()) {
+      stream.decoder = new StringDecoder('utf8')
+      stream.secrets = this.#options.redactor.stream()
+    }
+  }
+
+  /** A line of the gate's or the tool's own; of one that is too long, which a stranger's server may have sent, the beginning. */
   say(message: string): void {
-    this.#take('cloister', `${this.#options.redactor.text(message)}\n`)
+    const text = this.#options.redactor.text(message)
+    this.#take('cloister', `${text.slice(0, LONGEST_LINE).toWellFormed()}\n`)
   }
 
   /** Writes what is left. Answers with the whole log when it was too long to be kept in the database. */

@@ -10,6 +10,7 @@ import type {
 } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { allowedRoots } from '../../domain/path.ts'
+import type { Redactor } from '../../domain/redaction.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { SandboxLost } from '../../sandbox/sandbox-errors.ts'
@@ -49,6 +50,8 @@ export interface Run {
   /** Aborted when the server stops: what runs is left alone, and nothing more is started. */
   stopped: AbortSignal
   log: InvocationLog
+  /** Of the session's secrets. */
+  redactor: Redactor
   catalog: CatalogView
   policy: PolicyView
   artifacts: ArtifactView
@@ -128,7 +131,9 @@ export class InvocationRunner {
         signal,
         deadline,
         maxOutputBytes: this.#deps.maxOutputBytes,
+        redactor: run.redactor,
         onOutput: (channel, chunk) => run.log.output(channel, chunk),
+        onOutputCut: () => run.log.cutOff(),
         remembersAnswers: tool.metadata.side_effects !== 'none',
         now: () => this.#now(),
       })
@@ -152,6 +157,7 @@ export class InvocationRunner {
         policy: run.policy,
         artifacts: run.artifacts,
         signal,
+        excerpt: (text, start, end) => run.redactor.excerpt(text, start, end),
         log: (message) => run.log.say(message),
         actsOutside: async () => {
           // A server that stops begins nothing more.

@@ -240,7 +240,11 @@ export class InvocationService implements Invocations {
         await emit(session.id, 'invocation.started', SYSTEM, { ...about(call.record) })
       })
       const log = this.#ending.log(call, [])
-      const io = { invocationId: live.id, output: (channel: 'stdout' | 'stderr', chunk: Buffer) => log.output(channel, chunk) }
+      const io = {
+        invocationId: live.id,
+        output: (channel: 'stdout' | 'stderr', chunk: Buffer) => log.output(channel, chunk),
+        outputCut: () => log.cutOff(),
+      }
       const result = await this.#execution.whileServing(
         untilAborted(
           inCallSpan(call, () => run(io)).then(({ exit_code, output }) => {

@@ -35,6 +35,19 @@ describe('a step of the system', () => {
     expect((await gate.store.sessions.get(session.id))?.usage.invocations).toBe(0)
   })
 
+  it('whose output was cut off shows no beginning of a secret at its end', async () => {
+    const session = await gate.session({ state: 'initializing' })
+    const deltas = gate.deltas(session)
+    const record = await gate.invocations.recordSystem(session, 'session.setup', async ({ output, outputCut }) => {
+      output('stdout', Buffer.from(`a line\ntoken=${SECRET.slice(0, 5)}`))
+      outputCut()
+      return { exit_code: 0, output: {} }
+    })
+    const { items } = await gate.invocations.logs(alice, record.id, FIRST_PAGE)
+    expect(items.map(({ message }) => message)).toEqual(['a line', 'token='])
+    expect(deltas.map(({ data }) => data['text']).join('')).toBe('a line\ntoken=')
+  })
+
   it.each([
     { how: 'exits with something else', run: async () => ({ exit_code: 3, output: {} }), code: 'execution_failed' },
     { how: 'fails', run: () => Promise.reject(new ToolError('timeout', 'too long')), code: 'timeout' },

@@ -6,6 +6,7 @@ import { SECRET, ToolWorkspace } from '../../../test/support/tool-workspace.ts'
 import { sha256 } from '../../domain/canonical-json.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
+import { makeRedactor } from '../../domain/redaction.ts'
 import type { HostErrorCode } from '../../host/wire.ts'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { HostError, SandboxLost } from '../../sandbox/sandbox-errors.ts'
@@ -26,7 +27,9 @@ const make = (options: Partial<ToolSandboxOptions> = {}) =>
     signal: new AbortController().signal,
     deadline: Date.now() + 20_000,
     maxOutputBytes: 1_000_000,
+    redactor: makeRedactor({ [SECRET.name]: SECRET.value }),
     onOutput: () => {},
+    onOutputCut: () => {},
     remembersAnswers: true,
     ...options,
   })
@@ -35,7 +38,7 @@ describe('run', () => {
   it('resolves whatever the exit code, in the workspace, with secrets unless told otherwise', async () => {
     const script = 'pwd; echo "$API_TOKEN" >&2; cat; exit 3'
     const result = await make().run(['sh', '-c', script], { stdin: 'given' })
-    expect(result).toMatchObject({ exit_code: 3, stderr: `${SECRET.value}\n`, stopped: false })
+    expect(result).toMatchObject({ exit_code: 3, stderr: '[secret:API_TOKEN]\n', stopped: false })
     expect(result.stdout).toMatch(/\/code\ngiven$/)
     expect(await make().run(['sh', '-c', script], { without_secrets: true })).toMatchObject({ stderr: '\n' })
   })
@@ -54,6 +57,46 @@ describe('run', () => {
     await sandbox.run(['echo', 'quiet'], { quiet: true })
     await sandbox.run(['sh', '-c', 'echo loud >&2'])
     expect(seen).toEqual(['stderr loud\n'])
+  })
+
+  it('takes secrets out of what is only shown, and leaves data as it is', async () => {
+    const script = 'echo "out $API_TOKEN"; echo "err $API_TOKEN" >&2'
+    const shown = { stdout: 'out [secret:API_TOKEN]\n', stderr: 'err [secret:API_TOKEN]\n' }
+    expect(await make().run(['sh', '-c', script])).toMatchObject(shown)
+    expect(await make().run(['sh', '-c', script], { quiet: true })).toMatchObject({ ...shown, stdout: `out ${SECRET.value}\n` })
+  })
+
+  it.each([false, true])(
+    'keeps on an error no rest of a secret at the beginning of what was printed last (quiet: %s)',
+    async (quiet) => {
+      // Of 64 KiB that are kept, the first 5 characters would be the last of the value.
+      const after = 64 * 1024 - 5
+      const script = `head -c 9000 /dev/zero | tr '\\0' x; printf %s "$API_TOKEN"; head -c ${after} /dev/zero | tr '\\0' y; kill -9 $$`
+      const error = await make()
+        .run(['bash', '-c', script], { quiet })
+        .catch((thrown: ToolError) => thrown)
+      const { stdout } = (error as ToolError).output as { stdout: string }
+      expect(stdout.length).toBe(64 * 1024)
+      expect('[secret:API_TOKEN]').toContain(stdout.slice(0, 5))
+    },
+  )
+
+  it('shows no beginning of a secret that the limit of the output cuts', async () => {
+    const cuts: string[] = []
+    const seen: string[] = []
+    const limit = 1000
+    const script = `head -c ${limit - 5} /dev/zero | tr '\\0' x; printf %s "$API_TOKEN"; sleep 30`
+    const sandbox = make({
+      maxOutputBytes: limit,
+      onOutput: (_, chunk) => void seen.push(chunk.toString()),
+      onOutputCut: () => void cuts.push(seen.join('')),
+    })
+    const error = await sandbox.run(['bash', '-c', script]).catch((thrown: ToolError) => thrown)
+    expect((error as ToolError).output).toMatchObject({ stdout: 'x'.repeat(limit - 5) })
+    // Said after all of it came, so that who shows it as it comes can let go of its end.
+    expect(cuts).toEqual([`${'x'.repeat(limit - 5)}${SECRET.value.slice(0, 5)}`])
+    const stopped = await make().run(['bash', '-c', script], { stop_after_bytes: limit })
+    expect(stopped).toMatchObject({ stopped: true, stdout: 'x'.repeat(limit - 5) })
   })
 
   it('says what could not be started, and what was killed', async () => {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { CommandOptions, CommandResult, ToolSandbox } from '../../catalog/define-tool.ts'
 import { errors, ToolError } from '../../domain/errors.ts'
 import { resolvePath, WORKSPACE } from '../../domain/path.ts'
+import { type Redactor, redactBytes } from '../../domain/redaction.ts'
 import type { ExecRequest, FileScope, HostErrorCode } from '../../host/wire.ts'
 import type { ExecResult, Sandbox } from '../../sandbox/sandbox.ts'
 import { HostError, SandboxLost } from '../../sandbox/sandbox-errors.ts'
@@ -19,8 +20,12 @@ export interface ToolSandboxOptions {
   deadline: number
   /** Of all commands of the invocation together, stdout and stderr. */
   maxOutputBytes: number
+  /** Of the session's secrets. */
+  redactor: Pick<Redactor, 'bytes'>
   /** What commands print, as it comes (not of those that are `quiet`). */
   onOutput: (channel: 'stdout' | 'stderr', chunk: Buffer) => void
+  /** A command's output was cut off at its limit: what `onOutput` got may end within a value. */
+  onOutputCut: () => void
   /** The tool changes something: run again after a crash it must see what it saw before. */
   remembersAnswers: boolean
   /** Before each operation that has an effect, with its id. */
@@ -80,31 +85,40 @@ class GuardedSandbox implements ToolSandbox {
       }),
     )
     this.#outputBytes += result.output_bytes
+    if (result.output_limited && !options.quiet) this.#options.onOutputCut()
     return this.#settle(argv, options, result, cap < allowance)
   }
 
   #settle(argv: string[], options: CommandOptions, result: ExecResult, mayStop: boolean): CommandResult {
     const program = argv[0] ?? ''
-    const stdout = text(result.stdout, result.dropped_bytes)
-    const stderr = result.stderr.toString()
-    const output = { command: argv, stdout: tail(stdout), stderr: tail(stderr) }
+    const shown = (bytes: Buffer) => redactBytes(this.#options.redactor, bytes, result.output_limited)
+    const stdout = text(options.quiet ? result.stdout : shown(result.stdout), result.dropped_bytes)
+    const stderr = shown(result.stderr).toString()
+    const output = () => ({
+      command: argv,
+      stdout: tail(options.quiet ? text(shown(result.stdout), result.dropped_bytes) : stdout),
+      stderr: tail(stderr),
+    })
     if (result.spawn_error !== null)
       throw new ToolError('execution_failed', `${program} could not be started in the sandbox: ${result.spawn_error}`, {
-        output,
+        output: output(),
         exitCode: 127,
       })
     if (result.cancelled) throw this.#cancelled()
     if (result.timed_out) {
       const seconds = Math.round(options.timeout_seconds ?? result.duration_ms / 1000)
-      throw new ToolError('timeout', `${program} did not end within ${seconds} s and was killed`, { output, exitCode: 124 })
+      throw new ToolError('timeout', `${program} did not end within ${seconds} s and was killed`, {
+        output: output(),
+        exitCode: 124,
+      })
     }
     const stopped = result.output_limited && mayStop
-    if (result.output_limited && !stopped) throw this.#tooLarge(argv, output)
+    if (result.output_limited && !stopped) throw this.#tooLarge(argv, output())
     if (result.exit_code === null && !stopped)
       throw new ToolError(
         'execution_failed',
         `${program} was killed by ${result.signal ?? 'an unknown signal'}${result.signal === 'SIGKILL' ? ' (was it out of memory?)' : ''}`,
-        { output },
+        { output: output() },
       )
     return { exit_code: result.exit_code ?? -1, stdout, stderr, duration_ms: result.duration_ms, stopped }
   }
@@ -299,6 +313,7 @@ function text(bytes: Buffer, dropped: number): string {
   return dropped > 0 ? `${bytes.toString()}\n[${dropped} bytes in between were not kept]\n` : bytes.toString()
 }
 
+/** Of what is redacted. */
 function tail(stream: string): string {
   return stream.length <= KEPT_ON_ERROR ? stream : stream.slice(-KEPT_ON_ERROR)
 }

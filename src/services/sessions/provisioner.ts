@@ -2,6 +2,7 @@ import { sha256 } from '../../domain/canonical-json.ts'
 import { errors, ToolError } from '../../domain/errors.ts'
 import type { Invocation } from '../../domain/invocation.ts'
 import { WORKSPACE } from '../../domain/path.ts'
+import { makeRedactor, type Redactor, redactBytes } from '../../domain/redaction.ts'
 import type { Session } from '../../domain/session.ts'
 import type { ExecResult, Sandbox } from '../../sandbox/sandbox.ts'
 import type { VolumeStore } from '../../sandbox/sandbox-driver.ts'
@@ -185,6 +186,7 @@ export class Provisioner {
           },
           { onOutput: io.output, ...(stdin ? { stdin } : {}) },
         )
+        if (result.output_limited) io.outputCut()
         if (result.exit_code !== 0) {
           failures.push(result)
           throw new ToolError(
@@ -200,8 +202,10 @@ export class Provisioner {
       return { exit_code: 0, output: { ...output, exit_code: 0 } }
     })
     await sandbox.acknowledge(record.id)
-    if (record.status !== 'succeeded')
-      throw errors.conflict(describeFailure(name, failures[0] ?? null, record), { invocation_id: record.id })
+    if (record.status !== 'succeeded') {
+      const redactor = makeRedactor(await this.#deps.volumes.readSecrets(session.id))
+      throw errors.conflict(describeFailure(name, failures[0] ?? null, record, redactor), { invocation_id: record.id })
+    }
   }
 }
 
@@ -247,7 +251,7 @@ function checkoutCommands(git: string[], url: string, ref: string | null): strin
   ]
 }
 
-function describeFailure(name: string, failure: ExecResult | null, record: Invocation): string {
+function describeFailure(name: string, failure: ExecResult | null, record: Invocation, redactor: Redactor): string {
   const step =
     { 'session.setup': 'setup', 'session.clone': 'the clone', 'session.copy_source': 'the copy of the source' }[name] ?? name
   if (!failure) return `${step} did not end: ${record.error?.message ?? record.status}`
@@ -260,6 +264,7 @@ function describeFailure(name: string, failure: ExecResult | null, record: Invoc
         : failure.signal
           ? `was killed by ${failure.signal}`
           : `exited with ${failure.exit_code}`
-  const log = `${failure.stdout.toString()}${failure.stderr.toString()}`.trim().slice(-TAIL)
+  const said = [failure.stdout, failure.stderr].map((bytes) => redactBytes(redactor, bytes, failure.output_limited).toString())
+  const log = said.join('').trim().slice(-TAIL)
   return `${step} ${why}${log ? `. The end of its log:\n${log}` : ''}`
 }

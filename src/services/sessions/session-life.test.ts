@@ -319,6 +319,18 @@ describe('from setup to deletion', () => {
     expect(kept.some(({ type }: { type: string }) => type === 'session.deleted')).toBe(true)
   })
 
+  it.each([
+    ['the end of its log begins within one', 'printf "%s%1995s\\n" "$API_TOKEN" " " | tr " " x; exit 3'],
+    ['its output is cut within one', 'head -c 16777210 /dev/zero | tr "\\0" x; printf %s "$API_TOKEN"; sleep 20'],
+  ])('a failed setup tells no piece of a secret when %s', async (_, command) => {
+    const body = { setup: `#!/bin/sh\n${command}`, secrets: { API_TOKEN: 'VALUE-OF-THE-SECRET' } }
+    const { state, state_reason } = await created(body)
+    expect(state).toBe('error')
+    const log = (state_reason ?? '').split('The end of its log:\n')[1] as string
+    expect(log).toMatch(/x{1900}/)
+    expect(log.replace(/^.*\]/, '')).toMatch(/^x+$/)
+  })
+
   it('a session that is closed in the middle of its setup does not come back by itself', async () => {
     const made = await call('POST', '/v1/sessions', { setup: '#!/bin/sh\nsleep 30' })
     const { id } = made.body.session

@@ -1,7 +1,7 @@
 import type { Instructions } from '../../agent/context.ts'
 import { sha256 } from '../../domain/canonical-json.ts'
 import { WORKSPACE } from '../../domain/path.ts'
-import type { Redactor } from '../../domain/redaction.ts'
+import { type Redactor, redactBytes } from '../../domain/redaction.ts'
 import type { Session } from '../../domain/session.ts'
 import type { HostErrorCode, ReadResult } from '../../host/wire.ts'
 import { HostError, SandboxLost } from '../../sandbox/sandbox-errors.ts'
@@ -38,10 +38,10 @@ export async function readInstructions(
   const none = (note: string): Instructions => ({ path, text: null, sha256: null, note })
   try {
     const file = await readOnce(sandboxes, session.id, path)
-    // A cut may fall into a character: without its end, what is left of it is dropped.
-    const decoded = new TextDecoder().decode(Buffer.from(file.content_base64, 'base64'), { stream: true })
-    const text = redactor.text(decoded)
     const cut = file.size_bytes > INSTRUCTIONS_LIMIT
+    const bytes = redactBytes(redactor, Buffer.from(file.content_base64, 'base64'), cut)
+    // A cut may fall into a character: without its end, what is left of it is dropped.
+    const text = new TextDecoder().decode(bytes, { stream: true })
     return {
       path,
       text,

@@ -90,6 +90,15 @@ describe('instructions in a real volume', () => {
     expect(recorded['text']).toBe('Be kind.')
   })
 
+  it('hold no piece of a secret that the cut goes through', async () => {
+    const { recorded, prompt } = await read((code) =>
+      writeFileSync(`${code}/instructions.md`, `${'x'.repeat(64 * 1024 - 7)}${SECRET} and more`),
+    )
+    expect(recorded).toMatchObject({ note: expect.stringContaining('its first 64 KiB') })
+    expect(prompt).toContain('x'.repeat(64 * 1024 - 7))
+    expect(prompt).not.toContain(`x${SECRET.slice(0, 1)}`)
+  })
+
   it('lie beside a copied repository, whose own instructions.md is data', async () => {
     const prepare = (code: string) => {
       mkdirSync(`${code}/.cloister`)

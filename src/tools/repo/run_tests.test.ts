@@ -127,7 +127,7 @@ describe('node', () => {
   it('takes colours off, gives the secrets to the tests, and says that it is CI', async () => {
     const script = 'printf "\\\\033[31mred\\\\033[0m $CI $NO_COLOR $API_TOKEN\\\\n"'
     await workspace.plant({ 'package.json': JSON.stringify({ name: 'x', scripts: { test: script.replaceAll('\\\\', '\\') } }) })
-    expect((await succeed()).output['output']).toContain(`red 1 1 ${SECRET.value}\n`)
+    expect((await succeed()).output['output']).toContain(`red 1 1 [secret:${SECRET.name}]\n`)
   })
 
   it('keeps what came before the deadline', async () => {
