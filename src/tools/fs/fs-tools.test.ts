@@ -271,6 +271,20 @@ describe('fs.search', () => {
     expect(await paths({ path: '.git' })).toEqual(['.git/config'])
   })
 
+  it('shows of a long line no piece of a secret that lies over an end of what is shown', async () => {
+    const pieces = (snippet: string) => snippet.replaceAll('[secret:API_TOKEN]', '').replace(/^…|…$/g, '')
+    // Each place that the window can have in relation to the value, on either side.
+    const lines = Array.from({ length: 60 }, (_, n) => {
+      const before = `${'x'.repeat(900)}${SECRET.value}${'x'.repeat(170 + n)}`
+      return `${before}needle${'x'.repeat(550 + n)}${SECRET.value}${'x'.repeat(900)}`
+    })
+    await workspace.plant({ 'long.txt': lines.join('\n') })
+    const { matches } = (await call(search, { pattern: 'needle' })) as { matches: { snippet: string }[] }
+    expect(matches).toHaveLength(60)
+    for (const { snippet } of matches) expect(pieces(snippet)).toMatch(/^x+needlex+$/)
+    expect(matches.filter(({ snippet }) => snippet.includes('[secret:API_TOKEN]')).length).toBeGreaterThan(10)
+  })
+
   it('searches a subdirectory under the .gitignore of the root, one file, and /session/data', async () => {
     await workspace.plant({ '.gitignore': '*.log', 'src/a.log': 'needle', 'src/a.ts': 'needle' })
     await call(write, { path: '/session/data/d.txt', content: 'needle' })

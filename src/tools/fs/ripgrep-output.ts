@@ -1,3 +1,5 @@
+import type { ToolContext } from '../../catalog/define-tool.ts'
+
 /** A line that ripgrep says matched. */
 export interface Match {
   /** As ripgrep was given it. */
@@ -7,6 +9,8 @@ export interface Match {
   offset: number
   /** The line without its end; of a long one, the part around the match. */
   text: Buffer
+  /** What stands before `text` on its line. */
+  before: Buffer
   /** Whether `text` begins after the line's beginning, and ends before its end. */
   cut: { before: boolean; after: boolean }
   /** At most 50 places in the line: column in characters from 1, and where in `text` it begins and ends, in bytes. */
@@ -49,13 +53,14 @@ function toMatch({ data }: MatchMessage): Match {
   const line = decode(data.lines)
   const end = line.length - (/\r?\n$/.exec(line.subarray(-2).toString('latin1'))?.[0].length ?? 0)
   const start = data.submatches[0]?.start ?? 0
-  const from = end <= SHOWN ? 0 : Math.max(0, Math.min(start - BEFORE, end - SHOWN))
-  const to = Math.min(end, from + SHOWN)
+  const from = end <= SHOWN ? 0 : characterStart(line, Math.max(0, Math.min(start - BEFORE, end - SHOWN)))
+  const to = end <= from + SHOWN ? end : characterStart(line, from + SHOWN)
   return {
     path: decode(data.path).toString(),
     line: data.line_number ?? 0,
     offset: data.absolute_offset + from,
     text: line.subarray(from, to),
+    before: line.subarray(0, from),
     cut: { before: from > 0, after: to < end },
     occurrences: occurrencesIn(line, data.submatches, from),
   }
@@ -71,12 +76,25 @@ function occurrencesIn(line: Buffer, places: { start: number; end: number }[], f
   })
 }
 
-/** What is shown of a match; characters that were cut at the ends are left off. */
-export function snippetOf({ text, cut }: Match): string {
-  let shown = text.toString()
-  if (cut.before) shown = `…${shown.replace(/^\ufffd+/, '')}`
-  if (cut.after) shown = `${shown.replace(/\ufffd+$/, '')}…`
-  return shown
+/** Where the character begins that this byte belongs to. */
+function characterStart(line: Buffer, at: number): number {
+  let start = at
+  while (start > 0 && start > at - 3 && ((line[start] as number) & 0xc0) === 0x80) start--
+  return start
+}
+
+/** What is shown of a match. */
+export function snippetOf(match: Match, excerpt: ToolContext['excerpt']): string {
+  const { before, after } = match.cut
+  return `${before ? '…' : ''}${shownText(match, excerpt)}${after ? '…' : ''}`
+}
+
+/** The text of a match without secrets, nor a piece of one that lies over its ends. */
+export function shownText({ before, text, cut }: Match, excerpt: ToolContext['excerpt']): string {
+  const [preceding, part] = [before.toString(), text.toString()]
+  // Whatever follows, the text is known to go on: what may be the beginning of a secret is left out.
+  const line = `${preceding}${part}${cut.after ? '\n' : ''}`
+  return excerpt(line, preceding.length, preceding.length + part.length)
 }
 
 /** Null: cut off in the middle, which only happens to the last line of an output that was stopped. */

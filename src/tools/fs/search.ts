@@ -30,7 +30,11 @@ and the line. Hidden files are searched; .git, binary files, files above 16 MiB 
   examples: [{ title: 'Where a function is defined', args: { pattern: 'function\\s+parseDate\\b', path: 'src' } }],
   async handler(args, context) {
     const { matches: found, truncated, exit_code } = await searchText(args, context)
-    const matches = found.map((match) => ({ path: shownPath(match.path), line: match.line, snippet: snippetOf(match) }))
+    const matches = found.map((match) => ({
+      path: shownPath(match.path),
+      line: match.line,
+      snippet: snippetOf(match, context.excerpt),
+    }))
     return { output: { matches, count: matches.length, truncated }, exit_code, truncated }
   },
 })

@@ -6,6 +6,7 @@ import { GitHttpServer } from '../../../test/support/git-http-server.ts'
 import { testGit } from '../../../test/support/test-git.ts'
 import { type CallOptions, SECRET, ToolWorkspace } from '../../../test/support/tool-workspace.ts'
 import type { Tool } from '../../catalog/define-tool.ts'
+import type { ToolError } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
 import checkout from './checkout.ts'
 import fetch from './fetch.ts'
@@ -253,6 +254,18 @@ describe('git.pull', () => {
     })
     expect(text('a.txt')).toBe('not committed\n')
     expect(git('stash', 'list')).toBe('')
+  })
+
+  it('tells what git said without a piece of a secret where that is cut', async () => {
+    const name = (n: number) => `${n}${SECRET.value.repeat(9)}`
+    const files = (content: string) => Object.fromEntries(Array.from({ length: 30 }, (_, n) => [name(n), content]))
+    elsewhere(files('theirs\n'))
+    await localCommit(files('mine\n'))
+    const error = (await failure(pull)) as ToolError
+    const { output } = error.output as { output: string }
+    expect(output.length).toBeGreaterThan(1000)
+    expect(output).toContain('[secret:API_TOKEN]')
+    expect(output).not.toContain(SECRET.value.slice(0, 3))
   })
 
   it('does not end a merge that somebody else began', async () => {

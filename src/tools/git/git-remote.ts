@@ -22,7 +22,7 @@ export interface Remote {
  */
 export async function openRemote(
   repository: Repository,
-  { session }: ToolContext,
+  { session, excerpt }: ToolContext,
   name: string,
   direction: 'fetch' | 'push',
 ): Promise<Remote> {
@@ -46,7 +46,7 @@ export async function openRemote(
         with_secrets: credential !== null,
       })
       if (result.exit_code === 0) return result
-      const said = readable(result).trim().slice(0, 4000)
+      const said = excerpt(readable(result).trim(), 0, 4000)
       const code = result.exit_code === 1 ? 'execution_failed' : result.exit_code === 129 ? 'git_usage_error' : 'git_repo_error'
       throw new ToolError(code, said || `git ${args[0]} ended with exit code ${result.exit_code}`, { exitCode: result.exit_code })
     },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineTool } from '../../catalog/define-tool.ts'
+import { defineTool, type ToolContext } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { fetchRefs, trackingRef } from './fetch-refs.ts'
 import { type GitResult, openRepository, type Repository } from './git-command.ts'
@@ -58,8 +58,8 @@ merge programs of the repository do not run. To look before, use git.fetch and g
     const env = identity(context.principal)
     const name = source.replace(/^refs\/(heads|tags)\//, '')
     const done = await (rebase
-      ? integrate(repository, ['rebase', ...REBASE, stdout.trim()], env)
-      : integrate(repository, ['merge', ...MERGE, `--message=Merge ${name} of ${remote}`, stdout.trim()], env))
+      ? integrate(repository, context, ['rebase', ...REBASE, stdout.trim()], env)
+      : integrate(repository, context, ['merge', ...MERGE, `--message=Merge ${name} of ${remote}`, stdout.trim()], env))
     const output = `${readable(fetched)}${readable(done)}`
     return { output: { remote, refspec: source, pulled: true, output, command: done.command }, exit_code: done.exit_code }
   },
@@ -94,7 +94,12 @@ async function followed(repository: Repository, branch: string, remote: string):
 }
 
 /** Merges or rebases, or leaves everything as it was. */
-async function integrate(repository: Repository, args: string[], env: Record<string, string>): Promise<GitResult> {
+async function integrate(
+  repository: Repository,
+  { excerpt }: ToolContext,
+  args: string[],
+  env: Record<string, string>,
+): Promise<GitResult> {
   const result = await repository.run(args, { env, accept: [...Array(256).keys()] })
   if (result.exit_code === 0) return result
   const kind = args[0] as string
@@ -105,7 +110,7 @@ async function integrate(repository: Repository, args: string[], env: Record<str
   // A rebase that never began has nothing to abort, and says so.
   if (kind === 'rebase') await repository.run(['rebase', '--abort'], { env, accept: [0, 1, 128] })
   else if (await isMerging(repository)) await repository.run(['merge', '--abort'], { env })
-  const said = `${result.stdout}${result.stderr}`.trim().slice(0, 4000)
+  const said = excerpt(`${result.stdout}${result.stderr}`.trim(), 0, 4000)
   const why = conflicts.length > 0 ? `there are conflicts in ${conflicts.slice(0, 20).join(', ')}` : said
   throw new ToolError('execution_failed', `the ${kind} was not possible, and nothing was changed: ${why}`, {
     output: { pulled: false, output: said, conflicts },

@@ -35,11 +35,11 @@ export async function findOccurrences(
   context: ToolContext,
 ): Promise<{ occurrences: Occurrence[]; truncated: boolean; exit_code: number | null }> {
   const { matches, truncated, exit_code } = await searchText(search, context)
-  return { occurrences: matches.flatMap(occurrencesOf), truncated, exit_code }
+  return { occurrences: matches.flatMap((match) => occurrencesOf(match, context)), truncated, exit_code }
 }
 
-function occurrencesOf(match: Match): Occurrence[] {
-  const snippet = snippetOf(match)
+function occurrencesOf(match: Match, { excerpt }: ToolContext): Occurrence[] {
+  const snippet = snippetOf(match, excerpt)
   const path = shownPath(match.path)
   return match.occurrences.map(({ column, start, end }) => ({
     path,

@@ -1,7 +1,7 @@
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ToolWorkspace } from '../../../test/support/tool-workspace.ts'
+import { SECRET, ToolWorkspace } from '../../../test/support/tool-workspace.ts'
 import type { FileSymbol } from './symbols/file-symbol.ts'
 import { grammarFor } from './symbols/grammars.ts'
 import { parseInWorker } from './symbols/parse-in-worker.ts'
@@ -37,6 +37,18 @@ namespace N { export const inside = 1 }
 `
 
 describe('repo.symbols', () => {
+  it.each(['a.ts', 'a.unknown'])('cuts no secret in a signature of %s', async (path) => {
+    const source = Array.from(
+      { length: 60 },
+      (_, n) => `\nexport function f${n}(${'x'.repeat(130 + n)} = '${SECRET.value}', y = ${'z'.repeat(100)}) {}`,
+    )
+    await workspace.plant({ [path]: source.join('\n') })
+    const { output } = await workspace.call(symbols, { path })
+    const found = output['symbols'] as FileSymbol[]
+    expect(found.map(({ line }) => line)).toEqual(source.map((_, n) => 2 * n + 2))
+    for (const { signature = '' } of found) expect(signature).not.toContain(SECRET.value.slice(0, 3))
+  })
+
   it.each<[string, string, string, string[]]>([
     [
       'a.ts',

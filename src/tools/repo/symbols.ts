@@ -32,7 +32,7 @@ looks into one file only: to find a name everywhere use repo.symbol_search.`,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   examples: [{ title: 'What is in this file?', args: { path: 'src/dates.ts' } }],
-  async handler({ path }, { sandbox, signal }) {
+  async handler({ path }, { sandbox, signal, excerpt }) {
     const { content, size_bytes } = await sandbox.read(path, { max_bytes: MOST_BYTES })
     if (size_bytes > MOST_BYTES)
       throw new ToolError(
@@ -40,7 +40,12 @@ looks into one file only: to find a name everywhere use repo.symbol_search.`,
         `${shownPath(path)} has ${size_bytes} bytes; at most ${MOST_BYTES} are parsed: search it with repo.symbol_search`,
       )
     if (content.includes(0)) throw new ToolError('invalid_argument', `${shownPath(path)} is not a text file`)
-    const source = content.toString()
+    // Before signatures are cut; line by line, so that lines keep their numbers.
+    const source = content
+      .toString()
+      .split('\n')
+      .map((line) => excerpt(line, 0))
+      .join('\n')
     const extension = posix.extname(path).toLowerCase()
     const grammar = grammarFor(extension)
     const { symbols, truncated, language } = grammar

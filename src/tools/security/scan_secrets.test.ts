@@ -1,8 +1,9 @@
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ToolWorkspace } from '../../../test/support/tool-workspace.ts'
+import { SECRET, ToolWorkspace } from '../../../test/support/tool-workspace.ts'
 import { itWithstandsAttacks } from '../../../test/support/toolchain-cases.ts'
+import { makeRedactor } from '../../domain/redaction.ts'
 import scan from './scan_secrets.ts'
 import { redactedSnippet } from './secret-rules.ts'
 
@@ -83,6 +84,13 @@ describe('security.scan_secrets', () => {
     expect(await find()).toMatchObject({ findings_count: 0, findings: [], output: '' })
   })
 
+  it("still finds the session's own secret, and does not show it", async () => {
+    await workspace.plant({ '.env': `token = "${SECRET.value}"` })
+    const { findings } = (await find()) as { findings: { snippet: string }[] }
+    expect(findings).toMatchObject([{ line: 1, rule: 'assigned_secret' }])
+    expect(findings[0]?.snippet).not.toContain(SECRET.value)
+  })
+
   itWithstandsAttacks(() => workspace, {
     tool: scan,
     project: {},
@@ -94,6 +102,16 @@ describe('security.scan_secrets', () => {
 })
 
 describe('redactedSnippet', () => {
+  it('is cut from the line as it may be shown', () => {
+    const { text } = makeRedactor({ K: 'HUN 4711' })
+    for (let length = 120; length < 150; length++) {
+      const line = `token = "0123456789" ${'.'.repeat(length)}HUN 4711${'.'.repeat(100)}`
+      const { snippet } = redactedSnippet(line, text(line)) as { snippet: string }
+      expect(snippet).toMatch(/^token = "\[10 characters hidden\]" \.+(\[[secret:K\]]*\.*)?$/)
+      expect(snippet).toHaveLength(160)
+    }
+  })
+
   it.each([
     [`aws = ${AWS}`, 'aws_access_key', 'aws = AKIA[16 characters hidden]'],
     [`${KEY}MIIEpAIBAAKCAQEA75`, 'private_key', KEY],

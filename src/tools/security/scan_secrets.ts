@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { defineTool } from '../../catalog/define-tool.ts'
-import type { Match } from '../fs/ripgrep-output.ts'
+import { defineTool, type ToolContext } from '../../catalog/define-tool.ts'
+import { type Match, shownText } from '../fs/ripgrep-output.ts'
 import { searchText } from '../fs/search-text.ts'
 import { pathArgument, shownPath } from '../workspace-path.ts'
 import { redactedSnippet, SEARCH, SECRET_KINDS } from './secret-rules.ts'
@@ -42,7 +42,7 @@ there are false alarms, and an empty list proves nothing.`,
     // Some lines are no secrets after all.
     const search = { pattern: SEARCH, path, max_results: max_results * 2, include_ignored: true }
     const { matches, truncated: more } = await searchText(search, context)
-    const found = matches.map(toFinding).filter((each) => each !== null)
+    const found = matches.map((match) => toFinding(match, context)).filter((each) => each !== null)
     const findings = found.slice(0, max_results)
     const truncated = more || found.length > max_results
     const output = findings.map((each) => `${each.path}:${each.line}: ${each.rule}: ${each.snippet}\n`).join('')
@@ -51,9 +51,11 @@ there are false alarms, and an empty list proves nothing.`,
 })
 
 /** Null: nothing on the line is a secret. */
-function toFinding({ path, line, text, cut }: Match): Finding | null {
+function toFinding(match: Match, { excerpt }: ToolContext): Finding | null {
+  const { path, line, text, cut } = match
   // Of a long line a part is there, which may begin within a secret.
-  const whole = cut.before ? text.toString().replace(/^[^\s"'`=:,;]+/, '') : text.toString()
-  const judged = redactedSnippet(whole)
+  const whole = (part: string) => (cut.before ? part.replace(/^[^\s"'`=:,;]+/, '') : part)
+  // Judged as it is, shown without the session's own secrets: of one that is hidden or cut in part only, the rest would leave.
+  const judged = redactedSnippet(whole(text.toString()), whole(shownText(match, excerpt)))
   return judged && { path: shownPath(path), line, ...judged }
 }

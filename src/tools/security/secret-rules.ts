@@ -46,15 +46,16 @@ const DENSE = /[A-Za-z0-9+/_~-]{20,}=*/g
 /**
  * What a person needs to find the line again, without the secret on it. Null: no rule matches it, so that nothing is said of it.
  * Pure.
+ * @param shownLine the line as far as it may be shown
  */
-export function redactedSnippet(line: string): { rule: SecretRule['name']; snippet: string } | null {
+export function redactedSnippet(line: string, shownLine: string = line): { rule: SecretRule['name']; snippet: string } | null {
   const rule = RULES.find(({ match }) =>
     [...line.matchAll(everywhere(match))].some((found) => !isPlaceholder(found.groups?.['secret'])),
   )
   if (!rule) return null
   // Behind the header of a key there may be the key, in a source that holds it on one line.
-  const header = PRIVATE_KEY.exec(line)
-  const before = header ? line.slice(0, header.index) : line
+  const header = PRIVATE_KEY.exec(shownLine)
+  const before = header ? shownLine.slice(0, header.index) : shownLine
   const shown = RULES.reduce(hide, before).replace(DENSE, mask) + (header?.[0] ?? '')
   return { rule: rule.name, snippet: shown.trim().slice(0, SHOWN) }
 }
