@@ -73,8 +73,9 @@ export function readCallResult(result: unknown): ToolResult<z.input<typeof conne
     artifacts: artifacts.map(({ name, content_type, content }) => ({ name, content_type, size_bytes: content.length })),
   }
   if (!isError) return { output, artifacts }
-  const why = output.text.slice(0, 2000).toWellFormed()
-  throw new ToolError('execution_failed', why === '' ? 'the tool says that it failed' : `the tool failed: ${why}`, {
+  // Whole: whoever shows a message redacts it before cutting it.
+  const text = output.text.toWellFormed()
+  throw new ToolError('execution_failed', text === '' ? 'the tool says that it failed' : `the tool failed: ${text}`, {
     output,
     artifacts,
   })

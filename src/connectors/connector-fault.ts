@@ -1,6 +1,6 @@
 import { withoutHidden } from '../domain/hidden-text.ts'
 
-/** A connector's server cannot be used as it is. The message is our own words; what the server said in it is plain and short. */
+/** A connector's server cannot be used as it is. The message is our own words; what the server said in it is plain. */
 export class ConnectorFault extends Error {
   readonly code: 'unreachable' | 'unfit' | 'timeout' | 'lost' | 'refused'
 
@@ -15,15 +15,13 @@ export class ConnectorFault extends Error {
   }
 }
 
-const SAID = 500
-
 /**
- * What a stranger said, on one line, without what steers a terminal or is not seen, and short. What is secret is taken out before: a
- * value that was cut in two is not found any more.
+ * What a stranger said, on one line, without what steers a terminal or is not seen. Not cut: whoever shows it takes what is secret out
+ * before, and a value that was cut in two is not found any more.
  */
 export function said(text: unknown): string {
-  const plain = withoutHidden(String(text))
+  return withoutHidden(String(text))
     .replace(/[\t\n]+/g, ' ')
     .trim()
-  return plain.length > SAID ? `${plain.slice(0, SAID).toWellFormed()}...` : plain
+    .toWellFormed()
 }

@@ -24,6 +24,8 @@ import type { Connectors } from '../contracts.ts'
 const REVIEWS_SHOWN = 20
 /** What a look at a connector came to holds for so long: it costs a sandbox, and whoever has a session can make one due. */
 const LOOK_MS = 60_000
+/** Characters of what a server says. */
+const LONGEST_REASON = 1000
 
 /** What becomes of a list: our tools, and of each listed one what it is here. */
 export interface MadeTools {
@@ -256,7 +258,9 @@ export class ConnectorService implements Connectors {
     } catch (error) {
       if (error instanceof CloisterError) throw error
       if (error instanceof ToolError || (error instanceof Error && error.name === 'ConnectorFault'))
-        throw errors.conflict(`the connector ${connector.name} could not be asked for its tools: ${error.message}`)
+        throw errors.conflict(
+          `the connector ${connector.name} could not be asked for its tools: ${error.message.slice(0, LONGEST_REASON).toWellFormed()}`,
+        )
       throw error
     }
   }

@@ -14,6 +14,8 @@ import type { Actor } from '../../domain/principal.ts'
 import type { Redactor } from '../../domain/redaction.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
 
+/** Characters of a failure's message: it may repeat what a program or a stranger's server said. */
+const LONGEST_MESSAGE = 5000
 /** JSON deeper than this is refused: nobody means it, and it costs stack wherever it is walked. */
 const DEEPEST = 64
 /** Characters of a text argument that an event repeats; the record has it whole. */
@@ -174,14 +176,14 @@ export function failureOf(error: unknown, redactor: Redactor, guaranteed: boolea
     const retryable = guaranteed && (error.code === 'sandbox_lost' || error.code === 'timeout')
     return {
       status: 'failed',
-      error: { code: error.code, message: redactor.text(error.message), retryable },
+      error: { code: error.code, message: shownMessage(error, redactor), retryable },
       exit_code: error.exitCode ?? (error.code === 'timeout' ? 124 : null),
       thrown: null,
     }
   }
   const refusal =
     error instanceof CloisterError
-      ? new CloisterError(error.code, redactor.text(error.message), { details: redactor.value(error.details), cause: error })
+      ? new CloisterError(error.code, shownMessage(error, redactor), { details: redactor.value(error.details), cause: error })
       : errors.internal('the call failed for a reason of ours, which is in the server log', error)
   const { code, message, details } = refusal
   return {
@@ -195,6 +197,12 @@ export function failureOf(error: unknown, redactor: Redactor, guaranteed: boolea
     exit_code: null,
     thrown: refusal,
   }
+}
+
+/** Redacted, then cut: a piece of a value would not be found. */
+function shownMessage({ message }: Error, redactor: Redactor): string {
+  const shown = redactor.text(message)
+  return shown.length > LONGEST_MESSAGE ? `${shown.slice(0, LONGEST_MESSAGE).toWellFormed()}...` : shown
 }
 
 /** Args as an event repeats them: long texts shortened, and not more than `LONGEST_PREVIEW` of all. */
