@@ -95,8 +95,6 @@ export function makeRedactor(secrets: Record<string, string>): Redactor {
   }
 }
 
-<<<<<<< HEAD
-=======
 /** @param cut the end of the bytes is missing: what may be the beginning of a value there is left out */
 export function redactBytes(redactor: Pick<Redactor, 'bytes'>, bytes: Buffer, cut: boolean): Buffer {
   const stream = redactor.bytes()
@@ -104,15 +102,11 @@ export function redactBytes(redactor: Pick<Redactor, 'bytes'>, bytes: Buffer, cu
   return cut ? shown : Buffer.concat([shown, stream.end()])
 }
 
-/** Values longer than this, in characters, do not stand in URLs, and are not looked for in the forms that they would have there. */
-const LONG = 1024
-
 /** As `slice` counts: from the end if it is negative. */
 function position(index: number, length: number): number {
   return index < 0 ? Math.max(0, length + index) : Math.min(index, length)
 }
 
->>>>>>> f35ce17 (What is cut is redacted before: commands' output comes to tools without secrets, but for data; ends of logs and instructions hold no piece of one)
 /**
  * Secrets that are numbers: as a number one is written to records in the same characters, or, where JSON cannot hold all of its digits,
  * in the first of them. By amount, because the sign is no secret.
