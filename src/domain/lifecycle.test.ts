@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Approval } from './approval.ts'
-import { approvalDue, delayUntil, retentionDue, sessionDue } from './lifecycle.ts'
+import { approvalDue, delayUntil, openCalls, retentionDue, sessionDue } from './lifecycle.ts'
 import { sampleSession } from './session.sample.ts'
 
 const NOW = Date.parse('2026-01-01T12:00:00.000Z')
@@ -24,7 +24,7 @@ describe('sessionDue', () => {
     ['deleted', { state: 'deleted', last_activity_at: at(-90_000) }, 'wait', null],
     ['deleted with a sandbox on record', { state: 'deleted', sandbox }, 'discard_sandbox', null],
   ] as const)('%s', (_name, fields, action, inSeconds) => {
-    const due = sessionDue(sampleSession({ idle_timeout_seconds: 900, last_activity_at: at(0), ...fields }), false, NOW)
+    const due = sessionDue(sampleSession({ idle_timeout_seconds: 900, last_activity_at: at(0), ...fields }), 'none', NOW)
     expect(due.action).toBe(action)
     expect(due.look_again_at).toBe(inSeconds === null ? null : NOW + inSeconds * 1000)
   })
@@ -32,9 +32,43 @@ describe('sessionDue', () => {
 
 it('a session with an open call is not idle, but expires', () => {
   const idle = sampleSession({ idle_timeout_seconds: 900, last_activity_at: at(-1000) })
-  expect(sessionDue(idle, false, NOW).action).toBe('close')
-  expect(sessionDue(idle, true, NOW).action).toBe('wait')
-  expect(sessionDue({ ...idle, expires_at: at(-1) }, true, NOW)).toMatchObject({ action: 'close', reason: 'expired' })
+  expect(sessionDue(idle, 'none', NOW).action).toBe('close')
+  for (const open of ['running', 'waiting'] as const) {
+    expect(sessionDue(idle, open, NOW).action).toBe('wait')
+    expect(sessionDue({ ...idle, expires_at: at(-1) }, open, NOW)).toMatchObject({ action: 'close', reason: 'expired' })
+  }
+})
+
+it.each(['idle', 'busy'] as const)(
+  'a session that is %s and waits for a person keeps its sandbox for its idle time, and no longer',
+  (state) => {
+    const waiting = sampleSession({ state, sandbox, idle_timeout_seconds: 900, last_activity_at: at(-899) })
+    expect(sessionDue(waiting, 'waiting', NOW)).toMatchObject({ action: 'wait', look_again_at: NOW + 1000 })
+    expect(sessionDue(waiting, 'waiting', NOW + 1000)).toMatchObject({ action: 'discard_sandbox' })
+    expect(sessionDue(waiting, 'running', NOW + 1000)).toMatchObject({ action: 'wait' })
+    expect(sessionDue({ ...waiting, sandbox: null }, 'waiting', NOW + 1000)).toMatchObject({
+      action: 'wait',
+      look_again_at: null,
+    })
+  },
+)
+
+it.each([
+  ['idle', [], 'none'],
+  ['idle', [{ status: 'pending_approval', turn_id: null }], 'waiting'],
+  ['busy', [{ status: 'pending_approval', turn_id: 't' }], 'waiting'],
+  // The turn is at something else.
+  ['busy', [{ status: 'pending_approval', turn_id: null }], 'running'],
+  [
+    'busy',
+    [
+      { status: 'pending_approval', turn_id: 't' },
+      { status: 'running', turn_id: 't' },
+    ],
+    'running',
+  ],
+] as const)('%s with %o: %s', (state, records, expected) => {
+  expect(openCalls({ state }, records)).toBe(expected)
 })
 
 describe('retentionDue', () => {

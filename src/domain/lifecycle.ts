@@ -1,4 +1,5 @@
 import type { Approval } from './approval.ts'
+import type { Invocation } from './invocation.ts'
 import type { Session } from './session.ts'
 
 /** What the operator does next about a record, and when to look again (ms since the epoch; null: nothing is due by time). */
@@ -8,11 +9,21 @@ export interface Due<Action extends string> {
   look_again_at: number | null
 }
 
-/**
- * What is due for a session now. Pure: the clock is a parameter.
- * @param open whether a call of it runs or waits for approval: such a session is not idle
- */
-export function sessionDue(session: Session, open: boolean, now: number): Due<'initialize' | 'close' | 'discard_sandbox'> {
+/** What a session has under way: calls that run, only calls that wait for a person (its turn may be waiting with them), or none. */
+export type OpenCalls = 'running' | 'waiting' | 'none'
+
+/** Of a session's open records. A turn that goes on while somebody else's call waits is no waiting turn. */
+export function openCalls(
+  session: Pick<Session, 'state'>,
+  records: readonly Pick<Invocation, 'status' | 'turn_id'>[],
+): OpenCalls {
+  if (records.length === 0) return 'none'
+  const waits = records.every(({ status }) => status === 'pending_approval')
+  return waits && (session.state !== 'busy' || records.some(({ turn_id }) => turn_id !== null)) ? 'waiting' : 'running'
+}
+
+/** What is due for a session now. Pure: the clock is a parameter. */
+export function sessionDue(session: Session, open: OpenCalls, now: number): Due<'initialize' | 'close' | 'discard_sandbox'> {
   if (session.state === 'closed' || session.state === 'deleted' || session.state === 'error') {
     if (session.sandbox) return { action: 'discard_sandbox', reason: `the session is ${session.state}`, look_again_at: null }
     if (session.state !== 'error') return { action: 'wait', reason: 'nothing is due', look_again_at: null }
@@ -20,11 +31,22 @@ export function sessionDue(session: Session, open: boolean, now: number): Due<'i
   const expires = session.expires_at === null ? null : Date.parse(session.expires_at)
   if (expires !== null && expires <= now) return { action: 'close', reason: 'expired', look_again_at: null }
   if (session.state === 'initializing') return { action: 'initialize', reason: 'not initialized yet', look_again_at: expires }
-  // A running turn is activity, and so is one that waits for a person.
-  if (session.state === 'busy' || open) return { action: 'wait', reason: 'in use', look_again_at: expires }
   const idleUntil = Date.parse(session.last_activity_at) + session.idle_timeout_seconds * 1000
+  // What waits for a person may wait for days: the session stays, and holds no process after its idle time.
+  if (open === 'waiting') {
+    if (session.sandbox && idleUntil <= now)
+      return { action: 'discard_sandbox', reason: 'it waits for an approval', look_again_at: expires }
+    const until = session.sandbox ? idleUntil : null
+    return { action: 'wait', reason: 'it waits for an approval', look_again_at: earliest(until, expires) }
+  }
+  if (session.state === 'busy' || open === 'running') return { action: 'wait', reason: 'in use', look_again_at: expires }
   if (idleUntil <= now) return { action: 'close', reason: 'idle timeout', look_again_at: null }
-  return { action: 'wait', reason: 'nothing is due', look_again_at: expires === null ? idleUntil : Math.min(idleUntil, expires) }
+  return { action: 'wait', reason: 'nothing is due', look_again_at: earliest(idleUntil, expires) }
+}
+
+function earliest(...times: (number | null)[]): number | null {
+  const given = times.filter((time) => time !== null)
+  return given.length === 0 ? null : Math.min(...given)
 }
 
 export function approvalDue(approval: Approval, now: number): Due<'expire'> {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { delayUntil, sessionDue } from '../domain/lifecycle.ts'
+import { delayUntil, openCalls, sessionDue } from '../domain/lifecycle.ts'
 import type { Caller } from '../domain/principal.ts'
 import type { Session } from '../domain/session.ts'
 import type { VolumeStore } from '../sandbox/sandbox-driver.ts'
@@ -83,10 +83,17 @@ export class Reconciler {
     const { store, approvals, invocations, turns, retention, clock, intervalMs } = this.#deps
     const now = clock()
     const sessions = [...(await store.sessions.active()), ...(await store.sessions.withStaleSandbox())]
-    const inUse = new Set((await store.openInvocations.all()).map(({ record }) => record.session_id))
+    const open = Map.groupBy(await store.openInvocations.all(), ({ record }) => record.session_id)
     const times: (number | null)[] = []
     for (const session of sessions) {
-      const due = sessionDue(session, inUse.has(session.id), now.getTime())
+      const due = sessionDue(
+        session,
+        openCalls(
+          session,
+          (open.get(session.id) ?? []).map(({ record }) => record),
+        ),
+        now.getTime(),
+      )
       times.push(due.look_again_at)
       if (due.action !== 'wait') await this.#act(session, due.action, due.reason)
     }

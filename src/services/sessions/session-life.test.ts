@@ -412,3 +412,23 @@ async function hostOf(id: string): Promise<number> {
   database.close()
   return JSON.parse(row.sandbox).detail.pid
 }
+
+it('a call that waits for a person longer than the idle time holds no sandbox, and runs in a new one when it is approved', async () => {
+  const { id } = await created({ idle_timeout_seconds: 1 })
+  await invoke(id, 'fs.write', { path: 'a.txt', content: 'before\n' }, { approved: true })
+  const asked = await invoke(id, 'fs.write', { path: 'a.txt', content: 'after\n' }, { request_approval: true })
+  expect(asked.status).toBe(202)
+  let session = await settled(id)
+  expect(session.sandbox).not.toBeNull()
+  while (session.sandbox !== null) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    session = await settled(id)
+  }
+  expect(session.state).toBe('idle')
+  const { approval_id } = asked.body.invocation.approval
+  expect((await call('POST', `/v1/approvals/${approval_id}/approve`, {})).body.approval.status).toBe('used')
+  const record = async () => (await call('GET', `/v1/invocations/${asked.body.invocation.id}`)).body.invocation
+  while ((await record()).status === 'running') await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(await record()).toMatchObject({ status: 'succeeded' })
+  expect((await invoke(id, 'fs.read', { path: 'a.txt' })).body.invocation.output.content).toBe('after\n')
+})
