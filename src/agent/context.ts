@@ -185,11 +185,16 @@ function stepMessages(step: PastStep | TurnStep, names: ToolNames, model: string
 }
 
 function withCutOutputs<Step extends PastStep>(step: Step): Step {
-  return { ...step, calls: step.calls.map((call) => excerpt(call, CUT)) }
+  return { ...step, calls: step.calls.map((call) => cutCall(call, CUT)) }
 }
 
-/** A call as it is remembered when its turn is over: arguments and results cut to `limit` characters each. */
-export function excerpt(call: StepCall, limit: number = EXCERPT): StepCall {
+/** A call as it is remembered when its turn is over. Of one parameter: it is handed to `map`, which gives more than one. */
+export function excerpt(call: StepCall): StepCall {
+  return cutCall(call, EXCERPT)
+}
+
+/** Arguments and results cut to `limit` characters each. */
+function cutCall(call: StepCall, limit: number): StepCall {
   return {
     ...call,
     args: call.args === null ? null : cutStrings(call.args, limit),

@@ -186,6 +186,18 @@ it('undisturbed, it does everything once', () => {
   expect(undisturbed.denied).toBe(numbers.filter((n) => n % 7 === 6).length)
 })
 
+it('undisturbed, it records what each call said: what the others are compared with is no empty page', () => {
+  for (const { step, calls } of undisturbed.steps) {
+    for (const [tool, , result] of calls)
+      expect([tool, result]).toEqual([tool, expect.stringMatching(/"text":"{\\"status\\":\\"/)])
+    if (step % 7 !== 3 || step === STEPS) continue
+    const [read, list, missing] = calls.map(([, , result]) => result)
+    expect(read).toMatch(/\\"content\\":\\".*END/)
+    expect(list).toContain('tracked.txt')
+    expect(missing).toContain(`missing-${step - 1}`)
+  }
+})
+
 /** A turn whose server dies at once, and then wherever `crash` says: what it came to, and how often it died. */
 async function disturbed(crash: (home: string, id: string) => string) {
   const first = await start()

@@ -79,7 +79,12 @@ const question = (request: WireRequest) =>
     .flatMap(({ role, content }) => (role === 'user' ? content.map((part) => part.text ?? '') : []))
     .findLast((said) => said !== '' && !said.startsWith('[Cloister')) ?? ''
 
-/** Reads the files that it is asked for, one in each answer; then says what facts it has seen. Its summaries keep the facts. */
+const FACTS = 'what are the facts?'
+
+/**
+ * Reads the files that it is asked for, one in each answer; then says that it has. Asked for facts, it says those that it sees. Its own answers
+ * name none: what it knows later, it knows from results of tools, or from its summaries, which keep the facts.
+ */
 function model(request: WireRequest): WireAnswer {
   const tokens = tokensOf(request)
   if (tokens > WINDOW) return status(400, 'invalid_request_error', `prompt is too long: ${tokens} tokens > ${WINDOW} maximum`)
@@ -90,7 +95,8 @@ function model(request: WireRequest): WireAnswer {
   const [, first = 0, last = -1] = /files (\d+) to (\d+)/.exec(question(request)) ?? []
   for (let file = Number(first); file <= Number(last); file++)
     if (!known.includes(`FACT-${file}`)) return message([toolUse(`toolu_${file}`, 'fs_read', { path: `${file}.txt` })], options)
-  return message([text(`I know ${known.join(' ')}`)], options)
+  if (question(request) === FACTS) return message([text(`I know ${known.join(' ')}`)], options)
+  return message([text('I have read them.')], options)
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
@@ -131,12 +137,13 @@ describe('a conversation that outgrows its model', () => {
     wire.answerEach(model)
     const session = await filed(36)
     for (let file = 0; file < 36; file += 3) {
-      expect(known(await say(session, `read the files ${file} to ${file + 2}`))).toEqual(all(file + 3))
+      expect(await say(session, `read the files ${file} to ${file + 2}`)).toBe('I have read them.')
       if (file % 6 === 0) {
         await turns.stop()
         turns = turnsOver(WINDOW)
       }
     }
+    expect(known(await say(session, FACTS))).toEqual(all(36))
     const compactions = (await gate.events(session)).filter(({ type }) => type === 'context.compacted')
     const kinds = compactions.map(({ data }) => data['kind'])
     expect(kinds.filter((kind) => kind === 'summary').length).toBeGreaterThan(2)
@@ -163,18 +170,20 @@ describe('a conversation that outgrows its model', () => {
   it('may be one long turn', async () => {
     wire.answerEach(model)
     const session = await filed(20)
-    expect(known(await say(session, 'read the files 0 to 19'))).toEqual(all(20))
+    expect(await say(session, 'read the files 0 to 19')).toBe('I have read them.')
     const compactions = (await gate.events(session)).filter(({ type }) => type === 'context.compacted')
     expect(compactions.some(({ data }) => data['kind'] === 'summary')).toBe(true)
     // What the turn is about stays in its own words.
     for (const request of wire.requests) if (!isSummary(request)) expect(question(request)).toBe('read the files 0 to 19')
+    expect(known(await say(session, FACTS))).toEqual(all(20))
   })
 
   it('shrinks until it fits when the provider takes less than was declared', async () => {
     turns = turnsOver(1_000_000)
     wire.answerEach(model)
     const session = await filed(16)
-    expect(known(await say(session, 'read the files 0 to 15'))).toEqual(all(16))
+    expect(await say(session, 'read the files 0 to 15')).toBe('I have read them.')
+    expect(known(await say(session, FACTS))).toEqual(all(16))
     const failed = (await gate.events(session)).flatMap(({ type, data }) =>
       type === 'model.called' && data['error'] ? [(data['error'] as { kind: string }).kind] : [],
     )
@@ -189,6 +198,17 @@ describe('a conversation that outgrows its model', () => {
     expect(answer).toMatch(
       /^The turn did not finish: the message and what must be told with it do not fit into the 6000 tokens of anthropic\/claude-wire/,
     )
-    expect(await say(session, 'read the files 0 to 0')).toContain('FACT-0')
+    await say(session, 'read the files 0 to 0')
+    expect(await say(session, FACTS)).toContain('FACT-0')
+  })
+
+  it('knows in a later turn what stood only in a result', async () => {
+    wire.answerEach(model)
+    const session = await filed(2)
+    await say(session, 'read the files 0 to 1')
+    expect(known(await say(session, FACTS))).toEqual(all(2))
+    expect(await gate.events(session)).not.toContainEqual(expect.objectContaining({ type: 'context.compacted' }))
+    // Nothing was read again: the second turn is one call of the model.
+    expect(wire.requests).toHaveLength(4)
   })
 })

@@ -325,6 +325,30 @@ describe('posting', () => {
     expect((await events(id, 'turn.started')).map((event) => event.data['turn_id'])).toHaveLength(2)
   })
 
+  it('gives the next turn what the calls of the one before were given and what they said, each of them', async () => {
+    const calls = ['first', 'second', 'third'].map((name) => toolUse(`toolu_${name}`, 'fs_read', { path: `${name}.txt` }))
+    wire.answer(message(calls), message([text('Read.')]), message([text('As I said.')]))
+    for (const name of ['first', 'second', 'third']) gate.outcomes.push({ output: { content: `what stood in ${name}` } })
+    const id = await session()
+    const service = start()
+    await service.post(ALICE, id, 'read them')
+    await quiet(id)
+    // A server that knows the first turn only from the log.
+    await service.stop()
+    await start().post(ALICE, id, 'what did they say?')
+    await quiet(id)
+    const content = wire.requests[2]?.body.messages.flatMap((said) => said.content) ?? expect.fail('no third call')
+    expect(content.flatMap(({ type, id: call, input }) => (type === 'tool_use' ? [[call, input]] : []))).toEqual([
+      ['toolu_first', { path: 'first.txt' }],
+      ['toolu_second', { path: 'second.txt' }],
+      ['toolu_third', { path: 'third.txt' }],
+    ])
+    const results = content.flatMap(({ type, content: said }) => (type === 'tool_result' ? [JSON.parse(said as string)] : []))
+    expect(results).toEqual(
+      ['first', 'second', 'third'].map((name) => ({ status: 'succeeded', output: { content: `what stood in ${name}` } })),
+    )
+  })
+
   it.each([
     ['', 'invalid_argument', ALICE],
     [' \n', 'invalid_argument', ALICE],
