@@ -4,7 +4,7 @@ import { notCalled, renderInvocation, renderRefusal } from './call-result.ts'
 import { repetitionNote, timesFailed } from './repetition.ts'
 import type { TurnMeter } from './turn-meter.ts'
 import type { CallResult, StepCall, TurnStep } from './turn-step.ts'
-import type { TurnTask } from './turn-task.ts'
+import type { TurnTask, Wait } from './turn-task.ts'
 
 /** Calls of one answer that are made; the rest are answered with an error. */
 const MAX_CALLS = 32
@@ -34,13 +34,12 @@ export async function makeCalls(task: TurnTask, steps: readonly TurnStep[], mete
   for (const group of groups(current.calls, readOnly)) {
     task.signal.throwIfAborted()
     const step = current
-    const waits: number[] = []
     await inParallel(group, async (index) => {
-      const { waited_ms, ...made } = await makeCall(task, step, index)
-      waits.push(waited_ms)
+      const { waited, ...made } = await makeCall(task, step, index)
+      // Before the result is stored, with what was spent: the next server may have nothing else to go by.
+      if (waited) meter.exempt(waited)
       await take(index, made)
     })
-    meter.exempt(Math.max(0, ...waits))
   }
   return current
 }
@@ -78,12 +77,12 @@ async function inParallel(indexes: readonly number[], run: (index: number) => Pr
 
 type Made = { result: CallResult; invocation_id: string | null }
 
-async function makeCall(task: TurnTask, step: TurnStep, index: number): Promise<Made & { waited_ms: number }> {
+async function makeCall(task: TurnTask, step: TurnStep, index: number): Promise<Made & { waited: Wait | null }> {
   const call = step.calls[index] as StepCall
   const refuse = (code: string, message: string) => ({
     result: task.redact(notCalled(code, message)),
     invocation_id: null,
-    waited_ms: 0,
+    waited: null,
   })
   if (!task.tools.some((tool) => tool.name === call.tool_name))
     return refuse(
@@ -100,13 +99,13 @@ async function makeCall(task: TurnTask, step: TurnStep, index: number): Promise<
     )
   }
   try {
-    const { invocation, waited_ms } = await task.invoke({ step: step.step, index, tool_name: call.tool_name, args: call.args })
-    return { result: task.redact(renderInvocation(invocation)), invocation_id: invocation.id, waited_ms }
+    const { invocation, waited } = await task.invoke({ step: step.step, index, tool_name: call.tool_name, args: call.args })
+    return { result: task.redact(renderInvocation(invocation)), invocation_id: invocation.id, waited }
   } catch (error) {
     // A store that is away is no answer to the model: the turn waits for it and goes on from what is stored.
     if (!(error instanceof CloisterError) || error.code === 'store_unavailable' || task.signal.aborted) throw error
     const refused = error as CloisterError & { invocation?: Invocation }
-    return { result: task.redact(renderRefusal(error)), invocation_id: refused.invocation?.id ?? null, waited_ms: 0 }
+    return { result: task.redact(renderRefusal(error)), invocation_id: refused.invocation?.id ?? null, waited: null }
   }
 }
 

@@ -37,7 +37,7 @@ describe('calls of one answer', () => {
       const name = `${call.tool_name}:${call.index}`
       began.push(name)
       await new Promise<void>((resolve) => ends.set(name, resolve))
-      return { invocation: invocation(call), waited_ms: 0 }
+      return { invocation: invocation(call), waited: null }
     }
     const until = async (count: number) => {
       while (began.length < count) await new Promise((resolve) => setTimeout(resolve, 2))
@@ -102,7 +102,7 @@ describe('calls of one answer', () => {
         if (call.index === 0) throw bug
         await new Promise((resolve) => setTimeout(resolve, 30))
         over = true
-        return { invocation: invocation(call), waited_ms: 0 }
+        return { invocation: invocation(call), waited: null }
       },
     })
     await expect(runTurn(task)).rejects.toBe(bug)
@@ -115,7 +115,7 @@ describe('the same call, failing again and again', () => {
 
   it('is warned about, then ends the turn', async () => {
     server.answer(...[1, 2, 3, 4, 5].map(readAgain))
-    const { task, seen } = setUp({ invoke: async (call) => ({ invocation: invocation(call, failing), waited_ms: 0 }) })
+    const { task, seen } = setUp({ invoke: async (call) => ({ invocation: invocation(call, failing), waited: null }) })
     expect(await runTurn(task)).toMatchObject({
       status: 'limited',
       reason: expect.stringContaining('the same call 5 times, and it failed each time: "fs.read"'),
@@ -130,7 +130,7 @@ describe('the same call, failing again and again', () => {
     server.answer(
       ...[1, 2, 3].flatMap((n) => [readAgain(n), message([toolUse(`other_${n}`, 'repo_run_tests', { path: `${n}` })])]),
     )
-    const invoke = async (call: ToolCall) => ({ invocation: invocation(call, failing), waited_ms: 0 })
+    const invoke = async (call: ToolCall) => ({ invocation: invocation(call, failing), waited: null })
     const first = setUp({ invoke, budgets: budgets({ steps: 6 }) })
     expect(await runTurn(first.task)).toMatchObject({ status: 'limited', reason: expect.stringContaining('6 model calls') })
     server.answer(readAgain(7), readAgain(8))
@@ -146,7 +146,7 @@ describe('the same call, failing again and again', () => {
       budgets: budgets({}),
       invoke: async (call) => ({
         invocation: invocation(call, call.tool_name === 'fs.write' ? {} : failing),
-        waited_ms: 0,
+        waited: null,
       }),
     })
     expect(await runTurn(task)).toMatchObject({ status: 'completed' })

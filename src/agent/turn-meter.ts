@@ -1,6 +1,7 @@
 import { addSpent, type Budgets, reachedLimit, type Spent, spentSince } from '../domain/budget.ts'
 import type { Price } from './language-model.ts'
 import type { ModelUsage } from './model-call.ts'
+import type { Wait } from './turn-task.ts'
 
 const MAX_TIMER_MS = 2 ** 31 - 1
 
@@ -18,7 +19,7 @@ export class TurnMeter {
   readonly #now: () => Date
   readonly #started: number
   #spent: Spent
-  #exempt = 0
+  readonly #waits: Wait[] = []
 
   constructor({ budgets, spent, now }: TurnMeterOptions) {
     this.#budgets = budgets
@@ -34,14 +35,14 @@ export class TurnMeter {
     this.#spent = addSpent(this.#spent, { steps, tokens: usage.input_tokens + usage.output_tokens, cost_usd, seconds: 0 })
   }
 
-  /** Time in ms that somebody else took. */
-  exempt(ms: number): void {
-    this.#exempt += ms
+  /** What a person took to decide. Waits may overlap: calls of one answer can ask at the same time. */
+  exempt(wait: Wait): void {
+    this.#waits.push(wait)
   }
 
   /** Of the turn, until now. */
   spent(): Spent {
-    const seconds = Math.max(0, this.#now().getTime() - this.#started - this.#exempt) / 1000
+    const seconds = Math.max(0, this.#now().getTime() - this.#started - together(this.#waits)) / 1000
     return { ...this.#spent, seconds: this.#spent.seconds + seconds }
   }
 
@@ -74,6 +75,16 @@ export class TurnMeter {
   #session(turn: Spent): Spent {
     return addSpent(this.#before.session, spentSince(this.#before.turn, turn))
   }
+}
+
+/** Ms that lie in at least one of them. */
+function together(waits: readonly Wait[]): number {
+  let [sum, until] = [0, Number.NEGATIVE_INFINITY]
+  for (const { from, to } of waits.toSorted((a, b) => a.from - b.from)) {
+    sum += Math.max(0, to - Math.max(from, until))
+    until = Math.max(until, to)
+  }
+  return sum
 }
 
 /** In US dollars. Cached input costs what input costs where the price says nothing else. */

@@ -57,6 +57,12 @@ export interface ToolCall {
   args: Record<string, unknown>
 }
 
+/** A time in which a person was waited for, in ms since the epoch, by the clock of the turn. */
+export interface Wait {
+  from: number
+  to: number
+}
+
 export interface TurnTask {
   turn_id: string
   model: ResolvedModel
@@ -72,11 +78,11 @@ export interface TurnTask {
   /** Called for every model call, tries included. What it throws ends the turn as it is. */
   readInstructions(): Promise<Instructions>
   /**
-   * The gate. Resolves when the call is over, however long a person takes to approve it; `waited_ms` is the time spent waiting for a
-   * person. Rejects with CloisterError when the call was refused, which the model is told; anything else ends the turn. Calls of
+   * The gate. Resolves when the call is over, however long a person takes to approve it; `waited`: until that person had decided; null:
+   * nobody had to. Rejects with CloisterError when the call was refused, which the model is told; anything else ends the turn. Calls of
    * tools that change nothing may come side by side.
    */
-  invoke(call: ToolCall): Promise<{ invocation: Invocation; waited_ms: number }>
+  invoke(call: ToolCall): Promise<{ invocation: Invocation; waited: Wait | null }>
   /** Awaited before anything else happens. */
   persist(progress: Progress): Promise<void>
   /** Streams text. `reset`: what was streamed of this step is void, it begins again. */

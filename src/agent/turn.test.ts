@@ -425,7 +425,7 @@ describe('a turn against the Messages API', () => {
   ] as const)('gives the outcome of a call that %s as an error', async (_, fields) => {
     server.answer(message([toolUse('toolu_1', 'repo_run_tests', { path: '.' })]), message([text('ok')]))
     const { task } = setUp({
-      invoke: async (call) => ({ invocation: invocation(call, fields as Partial<Invocation>), waited_ms: 0 }),
+      invoke: async (call) => ({ invocation: invocation(call, fields as Partial<Invocation>), waited: null }),
     })
     await runTurn(task)
     const result = lastMessage(1)?.content[0]
@@ -452,7 +452,7 @@ describe('a turn against the Messages API', () => {
       output_ref: 'art_1',
       truncated: true,
     } as Partial<Invocation>
-    const { task } = setUp({ invoke: async (call) => ({ invocation: invocation(call, long), waited_ms: 0 }) })
+    const { task } = setUp({ invoke: async (call) => ({ invocation: invocation(call, long), waited: null }) })
     await runTurn(task)
     const content = lastMessage(1)?.content[0]?.content as string
     expect(content.length).toBeLessThan(34_000)
@@ -473,7 +473,7 @@ describe('a turn against the Messages API', () => {
     const { task, seen } = setUp({
       invoke: async (call) => {
         seen.calls.push(call)
-        return { invocation: invocation(call, { output: { content: 'hunter2hunter2' } }), waited_ms: 0 }
+        return { invocation: invocation(call, { output: { content: 'hunter2hunter2' } }), waited: null }
       },
     })
     await runTurn(task)
@@ -546,14 +546,52 @@ describe('a turn against the Messages API', () => {
     server.answer(message([toolUse('toolu_1', 'fs_write', { path: 'a' })]), message([text('ok')]))
     let now = Date.parse('2026-01-01T00:00:00Z')
     const day = 24 * 3600 * 1000
-    const { task } = setUp({
+    const { task, seen } = setUp({
       now: () => new Date(now),
       invoke: async (call) => {
-        now += day
-        return { invocation: invocation(call), waited_ms: day }
+        const from = now
+        now += day + 3000
+        return { invocation: invocation(call), waited: { from, to: from + day } }
       },
     })
     expect(await runTurn(task)).toMatchObject({ status: 'completed' })
+    // Not even in what is stored with the result: nothing may come after it before a restart.
+    expect(seen.progress.map(({ kind, spent }) => [kind, spent.seconds])).toEqual([
+      ['answered', 0],
+      ['result', 3],
+      ['answered', 3],
+    ])
+  })
+
+  it('does not count twice what two people took at the same time, and counts what was done after they decided', async () => {
+    server.answer(message(['a', 'b', 'c'].map((path) => toolUse(`toolu_${path}`, 'fs_read', { path }))), message([text('ok')]))
+    let now = 0
+    // All three ask at once; c has its own wait, and the calls end one after the other.
+    const waits = [
+      { from: 0, to: 60_000 },
+      { from: 10_000, to: 90_000 },
+      { from: 100_000, to: 130_000 },
+    ]
+    const ended = [60_000, 95_000, 140_000]
+    const gates = [0, 1, 2].map(() => Promise.withResolvers<void>())
+    gates[0]?.resolve()
+    const { task, seen } = setUp({
+      now: () => new Date(now),
+      invoke: async (call) => {
+        await gates[call.index]?.promise
+        now = ended[call.index] as number
+        return { invocation: invocation(call), waited: waits[call.index] ?? null }
+      },
+    })
+    const { persist } = task
+    task.persist = async (progress) => {
+      await persist(progress)
+      if (progress.kind === 'result') gates[progress.step.calls.filter((call) => call.result).length]?.resolve()
+    }
+    expect(await runTurn(task)).toMatchObject({ status: 'completed' })
+    const results = seen.progress.filter(({ kind }) => kind === 'result')
+    // 60 s, 90 s and 120 s of them were waited.
+    expect(results.map(({ spent }) => spent.seconds)).toEqual([0, 5, 20])
   })
 
   it.each(['while the model streams', 'while a call runs', 'while it waits for the next try'])(

@@ -105,7 +105,7 @@ export function turnTask(url: string, overrides: Partial<TurnTask> = {}) {
     readInstructions: async () => instructions(`say please, ${++seen.instructionReads}`),
     invoke: async (call) => {
       seen.calls.push(call)
-      return { invocation: invocation(call), waited_ms: 0 }
+      return { invocation: invocation(call), waited: null }
     },
     persist: async (progress) => {
       seen.progress.push(structuredClone(progress))

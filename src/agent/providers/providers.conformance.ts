@@ -116,7 +116,7 @@ describe.each(DIALECTS.map((dialect) => [dialect.provider, dialect] as const))('
     server.answer(whole(), dialect.message([said('Sorry.')]))
     const error = { code: 'not_found' as const, message: 'no such file: look with fs.list', retryable: false }
     const { task } = setUp({
-      invoke: async (made) => ({ invocation: invocation(made, { status: 'failed', output: null, error }), waited_ms: 0 }),
+      invoke: async (made) => ({ invocation: invocation(made, { status: 'failed', output: null, error }), waited: null }),
     })
     await runTurn(task)
     expect(server.asked()[1]?.results[0]?.text).toContain('no such file: look with fs.list')

@@ -6,7 +6,7 @@ import type { Models } from '../../agent/model-provider.ts'
 import type { RetryPolicy } from '../../agent/retry.ts'
 import { runTurn } from '../../agent/turn.ts'
 import { correlationId, isDone, type TurnStep, turnStepSchema } from '../../agent/turn-step.ts'
-import type { ModelCallRecord, Progress, ToolCall, TurnOutcome, TurnTask } from '../../agent/turn-task.ts'
+import type { ModelCallRecord, Progress, ToolCall, TurnOutcome, TurnTask, Wait } from '../../agent/turn-task.ts'
 import { type Budgets, type Spent, spentSince, stricterBudget, unknownPrice } from '../../domain/budget.ts'
 import { sha256 } from '../../domain/canonical-json.ts'
 import { CloisterError, errors } from '../../domain/errors.ts'
@@ -205,8 +205,8 @@ export class TurnRunner {
     turn: OpenTurn,
     call: ToolCall,
     signal: AbortSignal,
-  ): Promise<{ invocation: Invocation; waited_ms: number }> {
-    const { invocations, clock } = this.#deps
+  ): Promise<{ invocation: Invocation; waited: Wait | null }> {
+    const { invocations, store, clock } = this.#deps
     const toTheEnd = async () => {
       const invocation = await invocations.invoke(agentCaller(session), {
         session_id: session.id,
@@ -216,10 +216,13 @@ export class TurnRunner {
         correlation_id: correlationId(turn.id, call.step, call.index),
         turn_id: turn.id,
       })
-      if (invocation.status !== 'pending_approval' && invocation.status !== 'running') return { invocation, waited_ms: 0 }
-      const since = clock().getTime()
+      if (invocation.status !== 'pending_approval' && invocation.status !== 'running') return { invocation, waited: null }
+      const from = clock().getTime()
       const settled = await invocations.settled(invocation.id)
-      return { invocation: settled, waited_ms: invocation.status === 'pending_approval' ? clock().getTime() - since : 0 }
+      if (invocation.status !== 'pending_approval') return { invocation: settled, waited: null }
+      // What the call took after that is time of the turn again.
+      const decided = (await store.approvals.ofInvocation(invocation.id))?.decided_at
+      return { invocation: settled, waited: { from, to: decided ? Date.parse(decided) : clock().getTime() } }
     }
     const work = toTheEnd()
     try {

@@ -5,6 +5,8 @@ import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AnthropicWireServer, cut, message, status, text, toolUse } from '../../../test/support/anthropic-wire-server.ts'
 import { ModelProviders } from '../../agent/model-provider.ts'
+import type { Approval } from '../../domain/approval.ts'
+import { DEFAULT_APPROVERS } from '../../domain/approvers.ts'
 import { NO_BUDGET, NOTHING_SPENT } from '../../domain/budget.ts'
 import { errors } from '../../domain/errors.ts'
 import type { Event } from '../../domain/event.ts'
@@ -453,6 +455,64 @@ describe('calls', () => {
       is_error: true,
       content: expect.stringContaining('not today'),
     })
+  })
+})
+
+describe('the time that a person takes to decide', () => {
+  const DAY = 24 * 3600 * 1000
+  /** A turn whose call waits for a day, is approved, runs for five seconds and has its result; the model then says nothing yet. */
+  async function afterTheResult() {
+    wire.answer(
+      message([toolUse('toolu_1', 'fs_write', { path: 'a' })]),
+      cut(message([text('a', 'b')]), 'hang', 'content_block_delta', 1),
+    )
+    gate.outcomes.push('pending')
+    let now = Date.parse('2026-01-01T00:00:00.000Z')
+    const clock = () => new Date(now)
+    const id = await session()
+    const service = start({ clock })
+    await service.post(ALICE, id, 'write')
+    await until(async () => (await store.openInvocations.ofSession(id)).length === 1)
+    now += DAY
+    await store.approvals.insert({ ...sampleApproval(id), decided_at: clock().toISOString() })
+    now += 5000
+    await gate.end('inv_1', { status: 'succeeded' })
+    await wire.received(2)
+    return { id, service, clock }
+  }
+  const sampleApproval = (id: string): Approval => ({
+    id: 'apr_1',
+    session_id: id,
+    invocation_id: 'inv_1',
+    tool_name: 'fs.write',
+    args: {},
+    args_digest: '',
+    policy_version: '',
+    state_digest: null,
+    requested_by: 'default/alice',
+    approvers: DEFAULT_APPROVERS,
+    status: 'used',
+    decided_by: 'default/alice',
+    reason: null,
+    created_at: '2026-01-01T00:00:00.000Z',
+    expires_at: '2026-01-03T00:00:00.000Z',
+    decided_at: null,
+  })
+
+  it('is not charged to the turn when the server goes right after the result', async () => {
+    const { id, service, clock } = await afterTheResult()
+    await service.stop()
+    expect((await store.turns.ofSession(id))?.spent.seconds).toBe(5)
+    wire.answer(message([text('Written.')]))
+    await start({ clock }).resume()
+    await quiet(id)
+    expect(await conversation(id)).toEqual(['user: write', 'agent: Written.'])
+  })
+
+  it('is not charged to the session when somebody interrupts right after the result', async () => {
+    const { id, service } = await afterTheResult()
+    await service.interrupt(ALICE, id)
+    expect((await store.sessions.get(id))?.usage.seconds).toBe(5)
   })
 })
 
