@@ -28,6 +28,10 @@ test.each([
     '   7  10:11:12.345  session.state_changed  ada     idle -> closed: it was time',
   ],
   [
+    event('turn.answered', { step: 2, text: 'I look.', calls: [{ tool_name: 'fs.list' }, { tool_name: 'fs.read' }] }),
+    '   7  10:11:12.345  turn.answered          agent   step 2: I look. -> fs.list, fs.read',
+  ],
+  [
     event('context.compacted', { kind: 'summary', tokens_before: 9000, tokens_after: 2000, through: { turn_id: 't', step: 3 } }),
     '   7  10:11:12.345  context.compacted      agent   a summary replaces the oldest part: 9000 -> 2000 tokens',
   ],
@@ -51,7 +55,7 @@ test('is one line, whatever the event holds', () => {
   expect(line.length).toBeLessThan(200)
 })
 
-test.each(['invocation.completed', 'model.called', 'sandbox.started', 'artifact.stored'] as const)(
+test.each(['turn.answered', 'invocation.completed', 'model.called', 'sandbox.started', 'artifact.stored'] as const)(
   '%s without what it should hold is still shown',
   (type) => {
     expect(eventLine(event(type, {}))).toContain(type)

@@ -34,6 +34,10 @@ function what({ type, data }: Event): string {
     }
     case 'turn.completed':
       return `${text('status')} after ${text('steps')} steps${because}`
+    case 'turn.answered': {
+      const calls = (data['calls'] ?? []) as { tool_name: string }[]
+      return `step ${text('step')}: ${cut(text('text'), 80)} -> ${calls.map(({ tool_name }) => tool_name).join(', ')}`
+    }
     case 'turn.step':
       return `step ${text('step')}: ${cut(text('text'), 80)}`
     case 'model.called':

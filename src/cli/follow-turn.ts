@@ -2,7 +2,7 @@ import { type CloisterClient, ConnectionError, type Delta, type Event } from '..
 import type { Approver } from './approver.ts'
 import { lastSeq } from './last-seq.ts'
 import { OpenQuestions } from './open-questions.ts'
-import { inReadingOrder, type RunningTurn } from './running-turn.ts'
+import type { RunningTurn } from './running-turn.ts'
 import type { TurnEnd } from './turn-end.ts'
 import { TurnTally } from './turn-tally.ts'
 import type { TurnView } from './turn-view.ts'
@@ -72,7 +72,7 @@ class TurnFollower {
       },
     }
     if ('recorded' in turn) {
-      yield* inReadingOrder(turn.recorded)
+      yield* turn.recorded
       yield* client.streamEvents(session_id, { ...options, after: turn.recorded.at(-1)?.seq ?? 0 })
       return
     }
@@ -106,6 +106,7 @@ class TurnFollower {
       case 'message.delta':
         this.#delta(entry)
         break
+      case 'turn.answered':
       case 'turn.step':
         view.recorded(Number(data['step']), String(data['text'] ?? ''))
         break

@@ -17,19 +17,3 @@ export async function runningTurn(client: CloisterClient, sessionId: string): Pr
   }
   return running
 }
-
-/**
- * What is recorded of a turn as one would read it: the log has the text of a step behind its calls, because only then the step is
- * done; here it stands before them, as it was written.
- */
-export function inReadingOrder(events: readonly Event[]): Event[] {
-  const ordered: Event[] = []
-  let step: Event[] = []
-  for (const event of events) {
-    if (event.type === 'turn.step') {
-      ordered.push(event, ...step)
-      step = []
-    } else step.push(event)
-  }
-  return [...ordered, ...step]
-}

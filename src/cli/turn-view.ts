@@ -15,7 +15,10 @@ export interface TurnView {
   delta(step: number, text: string): void
   /** What was streamed of this step is void: the model is asked again. */
   reset(step: number): void
-  /** The text of a step as it is recorded, null: of the last one. What did not come as deltas is shown now. */
+  /**
+   * The text of a step as it is recorded, null: of the last one. What did not come as deltas is shown now. Comes again when the step is
+   * done, and for the last one as the message that it is: nothing is shown twice.
+   */
   recorded(step: number | null, text: string): void
   callBegan(call: BegunCall): void
   /** What a running call writes, in pieces that end anywhere. */

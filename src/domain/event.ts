@@ -14,6 +14,7 @@ export const EVENT_TYPES = [
   'message.created',
   'message.denied',
   'turn.started',
+  'turn.answered',
   'turn.step',
   'turn.completed',
   'turn.interrupted',

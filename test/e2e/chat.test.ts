@@ -304,6 +304,19 @@ describe('a turn that runs already', () => {
     expect(screen).toMatch(/> wait for it[\s\S]*✓ shell\.exec[\s\S]*I have slept\./)
   })
 
+  it('is joined where it waits for a person: what the agent said before it asked is shown, and only once', async () => {
+    const id = await session('join-asking')
+    await server.invoke(id, 'fs.write', { path: 'sum.ts', content: 'a - b\n' }, { approved: true })
+    await server.request('POST', `/v1/sessions/${id}/messages`, { body: { content: 'edit it' } })
+    await pendingApproval(id)
+    const terminal = chat(id)
+    const screen = await terminal.shows(/approve\?/)
+    expect(screen).toMatch(/> edit it[\s\S]*I mend it\.[\s\S]*the agent asks to call fs\.edit/)
+    terminal.type('y\r')
+    const end = await terminal.shows(/It is mended\.[\s\S]*you>$/m)
+    expect(end.match(/I mend it\./g)).toHaveLength(1)
+  })
+
   it('goes on over the end of the server, and nothing that was recorded is missed', async () => {
     const id = await session('crash')
     const terminal = chat(id)

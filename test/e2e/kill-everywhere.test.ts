@@ -143,6 +143,7 @@ async function outcome(server: ServerProcess, id: string) {
   }
   const messages = (await server.request('GET', `/v1/sessions/${id}/messages`)).body.messages
   const events = await server.events(id)
+  const answered = events.flatMap(({ type, data }) => (type === 'turn.answered' ? [`${data['step']}: ${data['text']}`] : []))
   const steps = events.flatMap(({ type, data }) => {
     if (type !== 'turn.step') return []
     const { step, text, calls } = data as { step: number; text: string; calls: Record<string, unknown>[] }
@@ -154,6 +155,7 @@ async function outcome(server: ServerProcess, id: string) {
   })
   return {
     messages: messages.map(({ role, content }: { role: string; content: string }) => `${role}: ${content}`),
+    answered,
     steps,
     effects: await read('cat /session/data/effects'),
     files: await read('find . -path ./.git -prune -o -type f -print | sort | while read f; do echo "$f"; cat "$f"; done'),
@@ -172,6 +174,7 @@ function plain(text: string): string {
 
 it('undisturbed, it does everything once', () => {
   expect(undisturbed.steps).toHaveLength(STEPS)
+  expect(undisturbed.answered).toEqual([...Array(STEPS - 1).keys()].map((n) => `${n + 1}: Step ${n}.`))
   expect(undisturbed.messages.at(-1)).toBe('agent: All done.')
   const numbers = [...Array(STEPS - 1).keys()]
   expect(undisturbed.effects).toBe(

@@ -12,7 +12,10 @@ const PAGE = 500
 /** Characters of one answer that the log keeps with its step; a final answer is a message besides. */
 const RECORDED_TEXT = 20_000
 
-/** What `turn.step` records of a step: enough to remember the conversation by, without the whole outputs. */
+/**
+ * What the log has of a step: enough to remember the conversation by, without the whole outputs. `turn.answered` has it before its calls are
+ * made, without results; `turn.step` when all are over, which an answer without calls is at once.
+ */
 export function stepEvent(turnId: string, step: TurnStep): Record<string, unknown> {
   const text = cutMiddle(step.text, RECORDED_TEXT)
   return { turn_id: turnId, step: step.step, text, finish_reason: step.finish_reason, calls: step.calls.map(excerpt) }

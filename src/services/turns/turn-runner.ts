@@ -194,7 +194,8 @@ export class TurnRunner {
       if (!('step' in progress)) return tx.turns.update(turn.id, { spent })
       const steps = [...new Map(transcript).set(progress.step.step, progress.step).values()]
       await tx.turns.update(turn.id, { steps: steps.length, transcript: steps, spent })
-      if (isDone(progress.step)) await emit(session.id, 'turn.step', actor, stepEvent(turn.id, progress.step))
+      const said = isDone(progress.step) ? 'turn.step' : progress.kind === 'answered' ? 'turn.answered' : null
+      if (said) await emit(session.id, said, actor, stepEvent(turn.id, progress.step))
     })
     if ('step' in progress) transcript.set(progress.step.step, progress.step)
   }

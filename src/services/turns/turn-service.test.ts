@@ -440,12 +440,21 @@ describe('calls', () => {
   })
 
   it('wait for an approval without holding a model call, and tell the model what was decided', async () => {
-    wire.answer(message([toolUse('toolu_1', 'fs_write', { path: 'a' })]), message([text('You said no.')]))
+    wire.answer(message([text('I write.'), toolUse('toolu_1', 'fs_write', { path: 'a' })]), message([text('You said no.')]))
     gate.outcomes.push('pending')
     const id = await session()
     await start().post(ALICE, id, 'write')
     await until(() => gate.ran.length === 1)
     expect(wire.requests).toHaveLength(1)
+    // Who comes now, and the log for good, has what the agent said and wants to do.
+    const [answered] = await events(id, 'turn.answered')
+    expect(answered?.data).toMatchObject({
+      step: 1,
+      text: 'I write.',
+      finish_reason: 'tool-calls',
+      calls: [{ tool_name: 'fs.write', args: { path: 'a' }, invocation_id: null, result: null }],
+    })
+    expect(await events(id, 'turn.step')).toEqual([])
     expect((await store.sessions.get(id))?.state).toBe('busy')
     const error = { code: 'approval_required' as const, message: 'default/alice said no: not today', retryable: false }
     await gate.end('inv_1', { status: 'denied', output: null, error })
@@ -925,6 +934,7 @@ describe('a killed server', () => {
 
   const ending = async (id: string) => ({
     conversation: await conversation(id),
+    answered: (await events(id, 'turn.answered')).map((event) => event.data['step']),
     steps: (await events(id, 'turn.step')).map((event) => event.data['step']),
     calls: gate.ran.map((correlation) => correlation.slice(correlation.indexOf(':'))),
     turns: (await store.sessions.get(id))?.usage.turns,
@@ -933,6 +943,7 @@ describe('a killed server', () => {
   })
   const whole = {
     conversation: ['user: write', 'agent: Written.'],
+    answered: [1, 2],
     steps: [1, 2, 3],
     calls: [':1:0', ':1:1', ':2:0'],
     turns: 1,
