@@ -1,6 +1,6 @@
 import type { ToolNames } from '../domain/tool-names.ts'
 import type { ModelAnswer } from './model-call.ts'
-import type { StepCall, TurnStep } from './turn-step.ts'
+import type { StepCall, StepPart, TurnStep } from './turn-step.ts'
 
 /** Levels of one call's input. What walks it afterwards walks it recursively. */
 const MAX_DEPTH = 100
@@ -29,8 +29,16 @@ export function answeredStep(
     output_tokens: answer.usage.output_tokens,
     prompt_chars,
   })
-  // Thinking is signed by its provider: what would have to be changed is left out instead.
-  return { ...said, reasoning: answer.reasoning.filter((block) => redact(block.text) === block.text) }
+  return { ...said, parts: orderedParts(answer, redact) }
+}
+
+/** Thinking is signed by its provider, all of an answer together: where a secret would have to be taken out, none of it is kept. */
+function orderedParts(answer: ModelAnswer, redact: <T>(value: T) => T): StepPart[] {
+  const kept = answer.parts.every((part) => part.type !== 'thinking' || redact(part.text) === part.text)
+  return answer.parts.flatMap((part): StepPart[] => {
+    if (part.type === 'text') return [{ type: 'text', text: redact(part.text.toWellFormed()) }]
+    return part.type === 'call' || kept ? [part] : []
+  })
 }
 
 function parseInput(input: string): Pick<StepCall, 'args' | 'malformed'> {

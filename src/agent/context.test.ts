@@ -4,7 +4,7 @@ import { NOT_COMPACTED } from './compaction.ts'
 import { buildPrompt, type Conversation, excerpt, systemPrompt, type Workspace } from './context.ts'
 import type { Prompt } from './language-model.ts'
 import type { PastTurn } from './past-turn.ts'
-import type { StepCall, TurnStep } from './turn-step.ts'
+import { type StepCall, type StepPart, type TurnStep, turnStepSchema } from './turn-step.ts'
 
 const names = new ToolNames(['fs.read', 'repo.run_tests'])
 
@@ -22,7 +22,6 @@ const step = (number: number, fields: Partial<TurnStep> = {}): TurnStep => ({
   step: number,
   model: 'm',
   text: `text ${number}`,
-  reasoning: [],
   calls: [call(`call_${number}`)],
   finish_reason: 'tool-calls',
   input_tokens: 1,
@@ -72,13 +71,24 @@ describe('the prompt', () => {
   })
 
   it('gives thinking back to the model that thought, and to no other', () => {
-    const reasoning = [{ text: 'hm', metadata: { anthropic: { signature: 's' } } }]
-    const steps = [step(1, { reasoning }), step(2, { reasoning, model: 'other' })]
+    const parts: StepPart[] = [
+      { type: 'thinking', text: 'hm', metadata: { anthropic: { signature: 's' } } },
+      { type: 'text', text: 'so' },
+      { type: 'call', index: 0 },
+    ]
+    const steps = [step(1, { parts }), step(2, { parts, model: 'other' })]
     const prompt = buildPrompt(conversation({ steps }), names)
     const thoughts = prompt.flatMap((message) =>
       message.role === 'assistant' ? message.content.filter((part) => part.type === 'reasoning') : [],
     )
     expect(thoughts).toEqual([{ type: 'reasoning', text: 'hm', providerOptions: { anthropic: { signature: 's' } } }])
+  })
+
+  it('gives thinking back first where an older server kept it without its order', () => {
+    const reasoning = [{ text: 'hm', metadata: null }]
+    const stored = turnStepSchema.parse(JSON.parse(JSON.stringify({ ...step(1), reasoning })))
+    const [, , said] = buildPrompt(conversation({ steps: [stored] }), names)
+    expect(said).toMatchObject({ content: [{ type: 'reasoning' }, { type: 'text' }, { type: 'tool-call' }] })
   })
 
   const past = (turns: number): PastTurn[] =>

@@ -3,9 +3,9 @@ import type { ToolMetadata } from '../domain/tool.ts'
 import type { ToolNames } from '../domain/tool-names.ts'
 import { cutMiddle } from './call-result.ts'
 import { type Compaction, covers, coversTurn } from './compaction.ts'
-import type { ModelTool, Prompt, PromptMessage } from './language-model.ts'
+import type { ModelTool, Prompt, PromptMessage, ProviderOptions } from './language-model.ts'
 import type { PastStep, PastTurn } from './past-turn.ts'
-import type { StepCall, TurnStep } from './turn-step.ts'
+import { type StepCall, type StepPart, type TurnStep, textThenCalls } from './turn-step.ts'
 
 /** What `instructions.md` said when it was read for one model call. Redacted. */
 export interface Instructions {
@@ -157,23 +157,18 @@ function userMessage(text: string): PromptMessage {
   return { role: 'user', content: [{ type: 'text', text }] }
 }
 
+type AssistantPart = Extract<PromptMessage, { role: 'assistant' }>['content'][number]
+
+/** In the order in which the model wrote it: what it thought is signed in its place. `model`: whose thinking is sent. */
 function stepMessages(step: PastStep | TurnStep, names: ToolNames, model: string | null): PromptMessage[] {
-  const reasoning = 'reasoning' in step && step.model === model ? step.reasoning : []
-  const content: Extract<PromptMessage, { role: 'assistant' }>['content'] = [
-    ...reasoning.map(({ text, metadata }) => ({
-      type: 'reasoning' as const,
-      text,
-      ...(metadata ? { providerOptions: metadata as NonNullable<PromptMessage['providerOptions']> } : {}),
-    })),
-    ...(step.text.trim() === '' ? [] : [{ type: 'text' as const, text: step.text.trimEnd() }]),
-    ...step.calls.map((call) => ({
-      type: 'tool-call' as const,
-      toolCallId: call.id,
-      toolName: names.toModel(call.tool_name),
-      // What was malformed is shown as it was written: as an empty object the model could not see its own mistake.
-      input: call.args ?? { malformed_input: call.malformed?.input ?? '' },
-    })),
-  ]
+  const parts = ('parts' in step && step.parts) || textThenCalls(step)
+  const thinks = 'model' in step && step.model === model
+  const content = parts.flatMap((part): AssistantPart[] => {
+    if (part.type === 'call') return [callPart(step.calls[part.index] as StepCall, names)]
+    // Providers refuse text that is nothing but space, though their models write it.
+    if (part.type === 'text') return part.text.trim() === '' ? [] : [{ type: 'text', text: part.text }]
+    return thinks ? [thinkingPart(part)] : []
+  })
   if (content.length === 0) return []
   const results = step.calls.map((call) => ({
     type: 'tool-result' as const,
@@ -182,6 +177,20 @@ function stepMessages(step: PastStep | TurnStep, names: ToolNames, model: string
     output: { type: call.result?.ok ? ('text' as const) : ('error-text' as const), value: call.result?.text ?? '' },
   }))
   return [{ role: 'assistant', content }, ...(results.length > 0 ? [{ role: 'tool' as const, content: results }] : [])]
+}
+
+function callPart(call: StepCall, names: ToolNames): AssistantPart {
+  return {
+    type: 'tool-call',
+    toolCallId: call.id,
+    toolName: names.toModel(call.tool_name),
+    // What was malformed is shown as it was written: as an empty object the model could not see its own mistake.
+    input: call.args ?? { malformed_input: call.malformed?.input ?? '' },
+  }
+}
+
+function thinkingPart({ text, metadata }: Extract<StepPart, { type: 'thinking' }>): AssistantPart {
+  return { type: 'reasoning', text, ...(metadata && { providerOptions: metadata as ProviderOptions }) }
 }
 
 function withCutOutputs<Step extends PastStep>(step: Step): Step {

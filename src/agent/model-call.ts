@@ -1,5 +1,6 @@
 import type { FinishReason, ModelTool, Prompt, ProviderModel, StreamPart } from './language-model.ts'
 import { ModelFailure, modelFailure } from './model-failure.ts'
+import type { StepPart } from './turn-step.ts'
 
 /** Characters of text, thinking and tool input of one answer. No model writes that much; what does is broken or hostile. */
 const ANSWER_LIMIT = 4_000_000
@@ -15,9 +16,10 @@ export interface ModelUsage {
 
 export interface ModelAnswer {
   text: string
-  reasoning: { text: string; metadata: Record<string, unknown> | null }[]
   /** `input` as the model wrote it: JSON, or what should have been. */
   calls: { id: string; name: string; input: string }[]
+  /** What came, in its order. Providers sign what they thought in its place, and want it back there. */
+  parts: StepPart[]
   finish_reason: FinishReason
   usage: ModelUsage
   /** What the provider says answered. */
@@ -83,7 +85,9 @@ export async function callModel(provider: ProviderModel, options: ModelCallOptio
 /** Collects the parts of one answer. */
 class Answer {
   readonly #onText: (text: string) => void
-  readonly #reasoning = new Map<string, ModelAnswer['reasoning'][number]>()
+  readonly #parts: StepPart[] = []
+  /** The newest of each id: some providers use one again. */
+  readonly #thinking = new Map<string, Extract<StepPart, { type: 'thinking' }>>()
   readonly #calls: ModelAnswer['calls'] = []
   #text = ''
   #newBlock = false
@@ -104,6 +108,7 @@ class Answer {
         break
       case 'text-start':
         this.#newBlock = this.#text !== ''
+        this.#parts.push({ type: 'text', text: '' })
         break
       case 'text-delta': {
         if (part.delta === '') break
@@ -111,14 +116,18 @@ class Answer {
         this.#newBlock = false
         this.#grow(delta.length)
         this.#text += delta
+        this.#textPart().text += part.delta
         this.#onText(delta)
         break
       }
-      case 'reasoning-start':
-        this.#reasoning.set(part.id, { text: '', metadata: part.providerMetadata ?? null })
+      case 'reasoning-start': {
+        const block = { type: 'thinking' as const, text: '', metadata: part.providerMetadata ?? null }
+        this.#parts.push(block)
+        this.#thinking.set(part.id, block)
         break
+      }
       case 'reasoning-delta': {
-        const block = this.#reasoning.get(part.id)
+        const block = this.#thinking.get(part.id)
         if (!block) break
         this.#grow(part.delta.length)
         block.text += part.delta
@@ -127,7 +136,7 @@ class Answer {
       }
       case 'reasoning-end': {
         // What has to be handed back (a signature, encrypted thinking) may come only now.
-        const block = this.#reasoning.get(part.id)
+        const block = this.#thinking.get(part.id)
         if (block && part.providerMetadata) block.metadata = part.providerMetadata
         break
       }
@@ -139,7 +148,9 @@ class Answer {
           throw new ModelFailure('invalid_response', `the model's answer has more than ${CALLS_LIMIT} calls`, {
             retryable: false,
           })
-        if (!part.providerExecuted) this.#calls.push({ id: part.toolCallId, name: part.toolName, input: part.input })
+        if (part.providerExecuted) break
+        this.#parts.push({ type: 'call', index: this.#calls.length })
+        this.#calls.push({ id: part.toolCallId, name: part.toolName, input: part.input })
         break
       case 'finish':
         this.#finish = part
@@ -147,6 +158,15 @@ class Answer {
       case 'error':
         throw modelFailure(part.error, this.begun, new Date())
     }
+  }
+
+  /** Text after something else is a part of its own, also where the provider does not say that it begins. */
+  #textPart(): Extract<StepPart, { type: 'text' }> {
+    const last = this.#parts.at(-1)
+    if (last?.type === 'text') return last
+    const part = { type: 'text' as const, text: '' }
+    this.#parts.push(part)
+    return part
   }
 
   #grow(characters: number): void {
@@ -173,8 +193,8 @@ class Answer {
     const { inputTokens, outputTokens } = finish.usage
     return {
       text: this.#text,
-      reasoning: [...this.#reasoning.values()],
       calls: this.#calls,
+      parts: this.#parts,
       finish_reason: finish.finishReason.unified,
       usage: {
         input_tokens: inputTokens.total ?? 0,

@@ -10,15 +10,22 @@ export interface TurnStep {
   /** Label of the model that answered. */
   model: string
   text: string
-  /** Thinking, given back to the same model while the turn lasts. `metadata` is the provider's own (a signature). */
-  reasoning: { text: string; metadata: Record<string, unknown> | null }[]
   calls: StepCall[]
+  /** Text, calls and what the model thought, in the order in which they came. Absent: the text, then the calls. */
+  parts?: StepPart[] | undefined
   finish_reason: string
   input_tokens: number
   output_tokens: number
   /** Characters of the prompt that the provider counted `input_tokens` of; 0: not known. */
   prompt_chars: number
 }
+
+export type StepPart =
+  /** Given back to the same model while the turn lasts. `metadata` is the provider's own (a signature, thinking that only it can read). */
+  | { type: 'thinking'; text: string; metadata: Record<string, unknown> | null }
+  | { type: 'text'; text: string }
+  /** Position in `calls`. */
+  | { type: 'call'; index: number }
 
 export interface StepCall {
   /** The model's name for this call: it ties the result to it. */
@@ -46,6 +53,10 @@ export function isDone(step: TurnStep): boolean {
   return step.calls.every((call) => call.result !== null)
 }
 
+export function textThenCalls({ text, calls }: Pick<TurnStep, 'text' | 'calls'>): StepPart[] {
+  return [{ type: 'text', text: text.trimEnd() }, ...calls.map((_, index) => ({ type: 'call' as const, index }))]
+}
+
 /** What the gate knows a call by: the same after a restart, so that a call is made at most once. */
 export function correlationId(turnId: string, step: number, index: number): string {
   return `${turnId}:${step}:${index}`
@@ -65,15 +76,33 @@ const callSchema = z.object({
 /** What is read back from the log about a step of a turn that is over. */
 export const pastStepSchema = z.object({ turn_id: z.string(), step: z.number(), text: z.string(), calls: z.array(callSchema) })
 
+const thinkingSchema = z.object({ text: z.string(), metadata: z.record(z.string(), z.unknown()).nullable() })
+
 /** What is read back from the store about a turn that is not over. */
-export const turnStepSchema: z.ZodType<TurnStep> = z.object({
-  step: z.number(),
-  model: z.string(),
-  text: z.string(),
-  reasoning: z.array(z.object({ text: z.string(), metadata: z.record(z.string(), z.unknown()).nullable() })),
-  calls: z.array(callSchema),
-  finish_reason: z.string(),
-  input_tokens: z.number(),
-  output_tokens: z.number(),
-  prompt_chars: z.number().default(0),
-})
+export const turnStepSchema: z.ZodType<TurnStep> = z
+  .object({
+    step: z.number(),
+    model: z.string(),
+    text: z.string(),
+    /** Of an older server, which kept no order: it sent thinking first. */
+    reasoning: z.array(thinkingSchema).default([]),
+    calls: z.array(callSchema),
+    parts: z
+      .array(
+        z.discriminatedUnion('type', [
+          thinkingSchema.extend({ type: z.literal('thinking') }),
+          z.object({ type: z.literal('text'), text: z.string() }),
+          z.object({ type: z.literal('call'), index: z.number() }),
+        ]),
+      )
+      .optional(),
+    finish_reason: z.string(),
+    input_tokens: z.number(),
+    output_tokens: z.number(),
+    prompt_chars: z.number().default(0),
+  })
+  .transform(({ reasoning, ...step }) => {
+    if (step.parts || reasoning.length === 0) return step
+    const thinking = reasoning.map((block) => ({ type: 'thinking' as const, ...block }))
+    return { ...step, parts: [...thinking, ...textThenCalls(step)] }
+  })

@@ -28,6 +28,8 @@ export interface WireContent {
   text?: string
   thinking?: string
   signature?: string
+  /** Of redacted thinking. */
+  data?: string
   id?: string
   name?: string
   input?: unknown
@@ -39,6 +41,7 @@ export interface WireContent {
 export type WireBlock =
   | { type: 'text'; chunks: string[] }
   | { type: 'thinking'; text: string; signature: string }
+  | { type: 'redacted_thinking'; data: string }
   /** `json`: the input in the pieces in which it is sent; together they need not be valid. */
   | { type: 'tool_use'; id: string; name: string; json: string[] }
 
@@ -104,6 +107,8 @@ function blockEvents(block: WireBlock, index: number): SseEvent[] {
         delta({ type: 'signature_delta', signature: block.signature }),
         stop,
       ]
+    case 'redacted_thinking':
+      return [start({ type: 'redacted_thinking', data: block.data }), stop]
     case 'tool_use':
       return [
         start({ type: 'tool_use', id: block.id, name: block.name, input: {} }),

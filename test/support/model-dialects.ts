@@ -29,7 +29,13 @@ export interface Asked {
   model: string
   system: string
   /** What the agent said before. */
-  said: { text: string; thinking: string; calls: { id: string; name: string; input: unknown }[] }[]
+  said: {
+    text: string
+    thinking: string
+    calls: { id: string; name: string; input: unknown }[]
+    /** What stands one after the other; of what the format keeps apart (Chat Completions) the order is not known. */
+    order: string[]
+  }[]
   user: string[]
   results: { id: string; text: string }[]
   tools: { name: string; schema: Record<string, unknown> }[]
@@ -87,6 +93,7 @@ const anthropic: Dialect = {
     return anthropicMessage(
       blocks.flatMap((block): WireBlock[] => {
         if (block.type === 'text') return [block]
+        if (block.type === 'thinking' && block.text === '') return [{ type: 'redacted_thinking', data: block.encrypted }]
         if (block.type === 'thinking') return [{ type: 'thinking', text: block.text, signature: block.encrypted }]
         return block.type === 'call' ? [{ type: 'tool_use', id: block.id, name: block.name, json: block.json }] : []
       }),
@@ -120,6 +127,10 @@ function askedOfAnthropic({ body }: WireRequest): Asked {
         text: content.map(({ text }) => text ?? '').join(''),
         thinking: content.map(({ thinking, signature }) => (thinking === undefined ? '' : `${thinking}|${signature}`)).join(''),
         calls: content.flatMap(({ type, id = '', name = '', input }) => (type === 'tool_use' ? [{ id, name, input }] : [])),
+        order: content.map(({ type, text, thinking, signature, data, id }) => {
+          if (type === 'thinking') return `thinking ${thinking}|${signature}`
+          return type === 'redacted_thinking' ? `thinking |${data}` : `${type === 'text' ? `text ${text}` : `call ${id}`}`
+        }),
       })),
     user: parts.flatMap(({ role, type, text }) => (role === 'user' && type === 'text' ? [text ?? ''] : [])),
     results: parts.flatMap(({ type, tool_use_id = '', content }) =>
@@ -157,7 +168,7 @@ function askedOfResponses({ body }: ResponsesRequest): Asked {
   let open: Asked['said'][number] | null = null
   const agent = () => {
     if (open === null) {
-      open = { text: '', thinking: '', calls: [] }
+      open = { text: '', thinking: '', calls: [], order: [] }
       asked.said.push(open)
     }
     return open
@@ -166,16 +177,18 @@ function askedOfResponses({ body }: ResponsesRequest): Asked {
     const text = Array.isArray(item['content'])
       ? (item['content'] as { text?: string }[]).map((part) => part.text ?? '').join('')
       : String(item['content'] ?? '')
-    if (item['role'] === 'assistant') agent().text += text
-    else if (item['type'] === 'reasoning')
-      agent().thinking += `${(item['summary'] as { text: string }[]).map((part) => part.text).join('')}|${item['encrypted_content']}`
-    else if (item['type'] === 'function_call')
-      agent().calls.push({
-        id: String(item['call_id']),
-        name: String(item['name']),
-        input: JSON.parse(String(item['arguments'])),
-      })
-    else {
+    if (item['role'] === 'assistant') {
+      agent().text += text
+      agent().order.push(`text ${text}`)
+    } else if (item['type'] === 'reasoning') {
+      const thinking = `${(item['summary'] as { text: string }[]).map((part) => part.text).join('')}|${item['encrypted_content']}`
+      agent().thinking += thinking
+      agent().order.push(`thinking ${thinking}`)
+    } else if (item['type'] === 'function_call') {
+      const id = String(item['call_id'])
+      agent().calls.push({ id, name: String(item['name']), input: JSON.parse(String(item['arguments'])) })
+      agent().order.push(`call ${id}`)
+    } else {
       open = null
       if (item['type'] === 'function_call_output')
         asked.results.push({ id: String(item['call_id']), text: String(item['output']) })
@@ -214,6 +227,7 @@ function askedOfChat({ body }: ChatRequest): Asked {
       text: textOf(content),
       thinking: reasoning_content,
       calls: tool_calls.map(({ id, function: { name, arguments: input } }) => ({ id, name, input: JSON.parse(input) })),
+      order: [],
     })),
     user: of('user').map(({ content }) => textOf(content)),
     results: of('tool').map(({ tool_call_id = '', content }) => ({ id: tool_call_id, text: textOf(content) })),

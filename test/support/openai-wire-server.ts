@@ -7,6 +7,7 @@ import { ModelWireServer, type Received, type SseEvent, type WireAnswer } from '
 
 export type OpenAiBlock =
   | { type: 'text'; chunks: string[] }
+  /** Without text: only the provider can read it. */
   | { type: 'thinking'; text: string; encrypted: string }
   | { type: 'refusal'; text: string }
   /** `json`: the arguments in the pieces in which they are sent; together they need not be valid. */
@@ -143,8 +144,10 @@ function responsesItem(block: OpenAiBlock, output_index: number): { type: string
       const item_id = `rs_${output_index}`
       const reasoning = { type: 'reasoning', id: item_id }
       const summary = { item_id, output_index, summary_index: 0 }
+      const added = item('added', { ...reasoning, summary: [], encrypted_content: '' })
+      if (block.text === '') return [added, item('done', { ...reasoning, summary: [], encrypted_content: block.encrypted })]
       return [
-        item('added', { ...reasoning, summary: [], encrypted_content: '' }),
+        added,
         { type: 'response.reasoning_summary_part.added', ...summary, part: { type: 'summary_text', text: '' } },
         { type: 'response.reasoning_summary_text.delta', ...summary, delta: block.text },
         { type: 'response.reasoning_summary_text.done', ...summary, text: block.text },

@@ -3,6 +3,7 @@ import { type Block, DIALECTS, type ModelServer, modelAt } from '../../../test/s
 import type { WireAnswer } from '../../../test/support/model-wire-server.ts'
 import { invocation, turnTask } from '../../../test/support/turn-task.ts'
 import { runTurn } from '../turn.ts'
+import { turnStepSchema } from '../turn-step.ts'
 import type { Progress, TurnTask } from '../turn-task.ts'
 
 /** What a turn relies on, whichever provider answers: the same cases in every wire format. */
@@ -112,6 +113,56 @@ describe.each(DIALECTS.map((dialect) => [dialect.provider, dialect] as const))('
     expect(second?.said[0]?.thinking).toBe(provider === 'compat' ? 'let me look' : 'let me look|sealed-by-wire')
   })
 
+  it('gets its thinking back where it stood, between text and calls, also what only it can read, and over a restart', async () => {
+    server.answer(
+      dialect.message([
+        { type: 'thinking', text: 'look first', encrypted: 'sealed-1' },
+        said('First I look. '),
+        { type: 'thinking', text: '', encrypted: 'sealed-2' },
+        said('Then I see.'),
+        { type: 'thinking', text: 'and now', encrypted: 'sealed-3' },
+        call('call_1', 'fs_read', { path: 'a' }),
+      ]),
+      dialect.message([said('Done.')]),
+      dialect.message([said('Done.')]),
+    )
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'completed' })
+    const done = seen.progress.find(({ kind }) => kind === 'result')
+    const stored = turnStepSchema.parse(JSON.parse(JSON.stringify(done && 'step' in done && done.step)))
+    expect(await runTurn(setUp({ steps: [stored] }).task)).toMatchObject({ status: 'completed' })
+    const [, second, third] = server.asked()
+    expect(third?.said).toEqual(second?.said)
+    const [answer] = second?.said ?? []
+    // A compatible server's format has no order, and no seal: it has all of its thinking, and all of its text.
+    if (provider === 'compat') expect(answer).toMatchObject({ thinking: 'look firstand now', text: 'First I look. Then I see.' })
+    else
+      expect(answer?.order).toEqual([
+        'thinking look first|sealed-1',
+        'text First I look. ',
+        'thinking |sealed-2',
+        'text Then I see.',
+        'thinking and now|sealed-3',
+        'call call_1',
+      ])
+  })
+
+  it('gets none of the thinking of an answer in which a secret stood: a part of what is signed together is refused', async () => {
+    server.answer(
+      dialect.message([
+        { type: 'thinking', text: 'look first', encrypted: 'sealed-1' },
+        said('I look.'),
+        { type: 'thinking', text: 'it is hunter2hunter2', encrypted: 'sealed-2' },
+        call('call_1', 'fs_read', { path: 'a' }),
+      ]),
+      dialect.message([said('Done.')]),
+    )
+    const { task, seen } = setUp()
+    expect(await runTurn(task)).toMatchObject({ status: 'completed' })
+    expect(server.asked()[1]?.said[0]).toMatchObject({ thinking: '', text: 'I look.', calls: [{ id: 'call_1' }] })
+    expect(JSON.stringify([seen.progress, server.asked()])).not.toContain('hunter2')
+  })
+
   it('is told of a refused call as an error, with its code', async () => {
     server.answer(whole(), dialect.message([said('Sorry.')]))
     const error = { code: 'not_found' as const, message: 'no such file: look with fs.list', retryable: false }
@@ -166,7 +217,7 @@ describe.each(DIALECTS.map((dialect) => [dialect.provider, dialect] as const))('
 
   it('is given up when nothing comes for too long, and tried again', async () => {
     server.answer(cutAt(whole(), dialect.beforeText + 1, 'hang'), whole(), end())
-    const { task, seen } = setUp({ stall_ms: 150 })
+    const { task, seen } = setUp({ stall_ms: 500 })
     expect(await runTurn(task)).toMatchObject({ status: 'completed', text: 'Done.' })
     expect(failures(seen.progress)).toEqual(['stalled'])
     expect(seen.streamed.get(1)).toBe('I will read it.')

@@ -75,7 +75,6 @@ async function play(
       step: steps.length + 1,
       model: 'scripted/demo',
       text,
-      reasoning: [],
       calls,
       finish_reason,
       prompt_chars: 0,
