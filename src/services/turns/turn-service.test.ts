@@ -8,7 +8,7 @@ import { ModelProviders } from '../../agent/model-provider.ts'
 import type { Approval } from '../../domain/approval.ts'
 import { DEFAULT_APPROVERS } from '../../domain/approvers.ts'
 import { NO_BUDGET, NOTHING_SPENT } from '../../domain/budget.ts'
-import { errors } from '../../domain/errors.ts'
+import { type CloisterError, errors } from '../../domain/errors.ts'
 import type { Event } from '../../domain/event.ts'
 import type { Invocation } from '../../domain/invocation.ts'
 import { MESSAGE_LIMIT } from '../../domain/message.ts'
@@ -636,6 +636,22 @@ describe('what policy does not let be said', () => {
       data: { kind: 'message', characters: 16, sha256: expect.stringMatching(/^[0-9a-f]{64}$/), policies: ['no-words'] },
     })
     expect(JSON.stringify(denied)).not.toContain('a forbidden word')
+  })
+
+  it('counts as a message written: who goes on is stopped, and fills no log', async () => {
+    const id = await session()
+    const messageQuota = new Quota({ perMinutePerSession: 2, perMinutePerPrincipal: 0, concurrentPerSession: 0 })
+    const service = start({ messagePolicy, messageQuota })
+    const codes = []
+    for (let n = 0; n < 4; n++)
+      codes.push(await service.post(ALICE, id, 'a forbidden word').catch((error: CloisterError) => [error.code, error.status]))
+    expect(codes).toEqual([
+      ['policy_denied', 403],
+      ['policy_denied', 403],
+      ['rate_limited', 429],
+      ['rate_limited', 429],
+    ])
+    expect(await events(id)).toHaveLength(2)
   })
 
   it('is not shown of the model: not in the stream, the messages, the log, nor the next prompt; the turn ends', async () => {

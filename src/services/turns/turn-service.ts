@@ -66,10 +66,11 @@ export class TurnService implements Turns {
       throw invalidContent(`must have at most ${this.#deps.messageLimit} characters, not ${content.length}`)
     const redactor = await this.#deps.sandboxes.redactor(session.id)
     const text = redactor.text(content.toWellFormed())
-    await this.#screen(caller, session, text)
+    // Before policy looks at it: a message that is refused is work too, and an event.
     const admission = this.#deps.messageQuota.enter(session.id, actorOf(caller).id)
     if (!admission.ok) throw errors.rateLimited(admission.reason, admission.retryAfterSeconds)
     admission.release()
+    await this.#screen(caller, session, text)
     const at = this.#deps.clock().toISOString()
     const id = newId('msg', this.#deps.clock().getTime())
     const message = await this.#deps.eventLog.transaction(async (tx, emit) => {
