@@ -1,9 +1,7 @@
 import type { CloisterError } from '../domain/errors.ts'
 import { type Invocation, InvocationRefused } from '../domain/invocation.ts'
+import { SHOWN_RESULT } from '../domain/shown-result.ts'
 import type { CallResult } from './turn-step.ts'
-
-/** Characters of one result that the model sees: about 8,000 tokens. The whole is on the invocation's record, or in its artifact. */
-export const RESULT_LIMIT = 32_000
 
 /**
  * What the model is told about an invocation that is over. JSON, so that it can be told apart from prose: status first, then output
@@ -13,7 +11,8 @@ export function renderInvocation(invocation: Invocation): CallResult {
   const ok = invocation.status === 'succeeded'
   const status = ok ? 'succeeded' : invocation.status === 'denied' ? 'denied' : 'failed'
   const rule = invocation.decision && status === 'denied' ? { rule: invocation.decision.rule } : {}
-  const text = renderJson({
+  const { output_ref } = invocation
+  const result = {
     status,
     ...(invocation.exit_code !== null ? { exit_code: invocation.exit_code } : {}),
     ...(invocation.error
@@ -29,12 +28,15 @@ export function renderInvocation(invocation: Invocation): CallResult {
       : {}),
     ...(invocation.output ? { output: invocation.output } : {}),
     ...(invocation.truncated ? { truncated: true } : {}),
-    ...(invocation.output_ref ? { whole_output: `artifact ${invocation.output_ref}` } : {}),
+    ...(output_ref ? { whole_output: `artifact ${output_ref}` } : {}),
     ...(invocation.artifacts.length > 0
       ? { artifacts: invocation.artifacts.map(({ id, name, size_bytes }) => ({ id, name, size_bytes })) }
       : {}),
-  })
-  return { ok, status, text }
+  }
+  const whole = output_ref
+    ? `the whole output is the artifact ${output_ref}, which artifact.download reads from any offset`
+    : undefined
+  return { ok, status, text: renderJson(result, whole) }
 }
 
 /** A refusal, with its code, the rule, and what would be accepted. */
@@ -66,15 +68,18 @@ export function interrupted(): CallResult {
   return { ok: false, status: 'interrupted', text: renderJson({ status: 'interrupted', error: { code: 'cancelled', message } }) }
 }
 
-function renderJson(value: Record<string, unknown>): string {
-  return cutMiddle(JSON.stringify(value), RESULT_LIMIT)
+function renderJson(value: Record<string, unknown>, hint?: string): string {
+  return cutMiddle(JSON.stringify(value), SHOWN_RESULT, hint)
 }
 
-/** Keeps two thirds of the limit from the beginning and one third from the end, where test runners and compilers sum up. */
-export function cutMiddle(text: string, limit: number): string {
+/**
+ * Keeps two thirds of the limit from the beginning and one third from the end, where test runners and compilers sum up.
+ * @param hint how to see what is left out
+ */
+export function cutMiddle(text: string, limit: number, hint = 'ask for less at a time'): string {
   if (text.length <= limit) return text
   const head = text.slice(0, Math.floor((limit * 2) / 3))
   const tail = text.slice(text.length - Math.floor(limit / 3))
-  const note = `\n[... ${text.length - head.length - tail.length} of ${text.length} characters left out: ask for less at a time ...]\n`
+  const note = `\n[... ${text.length - head.length - tail.length} of ${text.length} characters left out: ${hint} ...]\n`
   return `${head}${note}${tail}`.toWellFormed()
 }

@@ -114,7 +114,7 @@ export interface ArtifactView {
   /** Newest first, at most `limit`. */
   list(limit: number): Promise<Artifact[]>
   /** Null: this session has no such artifact, or its bytes are gone. `content`: at most `maxBytes` from its beginning. */
-  read(id: string, maxBytes: number): Promise<{ artifact: Artifact; content: Buffer } | null>
+  read(id: string, maxBytes: number, offset: number): Promise<{ artifact: Artifact; content: Buffer } | null>
 }
 
 /** What `policy.check` and `tool.suggest` may ask. */

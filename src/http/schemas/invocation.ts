@@ -70,7 +70,12 @@ export const invocationSchema = z
     span_name: z.string(),
     trace_id: z.string(),
     output: jsonObject().nullable().describe("Fits the tool's output schema."),
-    output_ref: z.string().nullable().describe('Artifact that holds the whole output, when it was cut.'),
+    output_ref: z
+      .string()
+      .nullable()
+      .describe(
+        'Artifact that holds the whole output, when it was cut, or is longer than what the model of the agent that called is shown.',
+      ),
     logs_ref: z.string().nullable(),
     artifacts: z.array(artifactSchema),
     truncated: z.boolean(),

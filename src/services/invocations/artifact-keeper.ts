@@ -79,6 +79,14 @@ export class ArtifactShelf {
     return kept
   }
 
+  /** As `keep`, for what need not be kept: null where it does not fit, and nothing is said of it. */
+  async keepIfItFits(artifact: ToolArtifact): Promise<Artifact | null> {
+    const before = this.#excess
+    const kept = await this.#keepOne(artifact)
+    this.#excess = before
+    return kept
+  }
+
   release(): void {
     this.#add(-this.#reserved)
     this.#reserved = 0

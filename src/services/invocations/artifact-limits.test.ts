@@ -1,6 +1,8 @@
+import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { alice, FIRST_PAGE, Gate, SECRET } from '../../../test/support/gate.ts'
+import { agentOf, alice, FIRST_PAGE, Gate, SECRET } from '../../../test/support/gate.ts'
+import { renderInvocation } from '../../agent/call-result.ts'
 import { defineTool } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import type { Session } from '../../domain/session.ts'
@@ -26,16 +28,68 @@ const leaves = defineTool({
   },
 })
 
+/** Returns so many characters, in one field. */
+const says = defineTool({
+  name: 'test.says',
+  description: 'A tool for tests.',
+  input: z.object({ characters: z.int() }),
+  output: z.object({ text: z.string() }),
+  scope: 'workspace',
+  side_effects: 'none',
+  risk_level: 'low',
+  requires_approval: false,
+  timeout_seconds: 5,
+  examples: [],
+  async handler({ characters }) {
+    return { output: { text: `${SECRET}${'x'.repeat(characters)}` } }
+  },
+})
+
 let gate: Gate
 afterEach(() => gate?.close())
 
 async function opened(limits: Partial<ArtifactLimits>): Promise<Session> {
   const artifactLimits = { perInvocation: 32, bytesEach: 0, bytesPerSession: 0, ...limits }
-  gate = await Gate.open({ tools: [leaves, upload], dependencies: { artifactLimits } })
+  gate = await Gate.open({ tools: [leaves, upload, says], dependencies: { artifactLimits } })
   return gate.session()
 }
 
 const stored = (session: Session) => gate.store.artifacts.bytesOfSession(session.id)
+
+describe('an output that is longer than what a model is shown', () => {
+  const agentsCall = (session: Session, characters: number) =>
+    gate.invoke(session, 'test.says', { characters }, { caller: agentOf(session.id), turn_id: 'trn_1' })
+
+  it('is kept whole, without secrets, when an agent called in its turn: the record has it whole too', async () => {
+    const session = await opened({})
+    const record = await agentsCall(session, 40_000)
+    expect(record).toMatchObject({ status: 'succeeded', truncated: false, output: { text: expect.stringMatching(/x{40000}$/) } })
+    expect(record.artifacts).toMatchObject([{ id: record.output_ref, name: 'output.json' }])
+    const { open } = await gate.invocations.artifact(alice, record.id, record.output_ref ?? '')
+    expect(await text(await open())).toBe(JSON.stringify(record.output))
+    expect(JSON.stringify(record.output)).not.toContain(SECRET)
+    expect(renderInvocation(record).text).toContain(`artifact ${record.output_ref}`)
+  })
+
+  it.each([31_000, 31_400, 31_600, 31_800, 31_950, 32_000])(
+    'is known before: of %i characters none is shown cut without one',
+    async (characters) => {
+      const record = await agentsCall(await opened({}), characters)
+      expect(record.output_ref === null && renderInvocation(record).text.includes('left out')).toBe(false)
+    },
+  )
+
+  it('is not kept for others, nor when it is short', async () => {
+    const session = await opened({})
+    expect(await gate.invoke(session, 'test.says', { characters: 40_000 })).toMatchObject({ output_ref: null, artifacts: [] })
+    expect(await agentsCall(session, 10_000)).toMatchObject({ output_ref: null, artifacts: [] })
+  })
+
+  it('is no reason to fail when there is no room for a copy', async () => {
+    const session = await opened({ bytesPerSession: 1000 })
+    expect(await agentsCall(session, 40_000)).toMatchObject({ status: 'succeeded', error: null, output_ref: null })
+  })
+})
 
 describe('artifacts of a call', () => {
   it('are as many as may be: what came before is kept, with the output', async () => {

@@ -7,12 +7,12 @@ export function artifactView(deps: { store: Store; artifacts: ArtifactStore }, s
   const { store, artifacts } = deps
   return {
     list: (limit) => store.artifacts.ofSession(sessionId, limit),
-    read: async (id, maxBytes) => {
+    read: async (id, maxBytes, offset) => {
       const artifact = await store.artifacts.inSession(sessionId, id)
       if (!artifact) return null
-      if (artifact.size_bytes === 0) return { artifact, content: Buffer.alloc(0) }
-      const end = Math.min(maxBytes, artifact.size_bytes) - 1
-      const stream = await artifacts.get(sessionId, id, { start: 0, end })
+      if (offset >= artifact.size_bytes) return { artifact, content: Buffer.alloc(0) }
+      const end = Math.min(offset + maxBytes, artifact.size_bytes) - 1
+      const stream = await artifacts.get(sessionId, id, { start: offset, end })
       if (!stream) return null
       const chunks: Buffer[] = []
       for await (const chunk of stream) chunks.push(Buffer.from(chunk))

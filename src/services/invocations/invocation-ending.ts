@@ -3,6 +3,7 @@ import { CloisterError, ToolError } from '../../domain/errors.ts'
 import { type Invocation, InvocationRefused } from '../../domain/invocation.ts'
 import { SYSTEM } from '../../domain/principal.ts'
 import { makeRedactor } from '../../domain/redaction.ts'
+import { exceedsShown } from '../../domain/shown-result.ts'
 import type { ToolArtifact } from '../../domain/tool.ts'
 import { durationBucket, outcomeOf, statisticsDay } from '../../domain/tool-statistics.ts'
 import { SandboxLost } from '../../sandbox/sandbox-errors.ts'
@@ -88,10 +89,16 @@ export class InvocationEnding {
     const whole = cut ? await shelf.keep([{ ...WHOLE_OUTPUT, content: JSON.stringify(redacted) }]) : []
     const logs = longLog === null ? [] : await shelf.keep([{ ...WHOLE_LOG, content: longLog }])
     const failure = this.#withExcess(call, ran.failure, shelf.excess)
+    const error = failure?.error ?? null
+    // The record has it whole, but the agent's model is shown less: it finds the rest by the artifact's name.
+    if (!cut && call.record.turn_id !== null && exceedsShown({ output, error, artifacts: [...kept, ...logs] })) {
+      const copy = await shelf.keepIfItFits({ ...WHOLE_OUTPUT, content: JSON.stringify(output) })
+      if (copy) whole.push(copy)
+    }
     const record = await this.#finish(call, {
       status: failure?.status ?? 'succeeded',
       exit_code: ran.exit_code,
-      error: failure?.error ?? null,
+      error,
       output,
       output_ref: whole[0]?.id ?? null,
       logs_ref: logs[0]?.id ?? null,

@@ -8,6 +8,7 @@ import { NO_BUDGET } from '../../domain/budget.ts'
 import { MESSAGE_LIMIT } from '../../domain/message.ts'
 import type { Session } from '../../domain/session.ts'
 import { MessagePolicies } from '../../policy/message-policies.ts'
+import download from '../../tools/artifact/download.ts'
 import { Quota } from '../invocations/quota.ts'
 import { TurnService } from './turn-service.ts'
 
@@ -19,7 +20,7 @@ let turns: TurnService
 
 beforeEach(async () => {
   wire = await AnthropicWireServer.start()
-  gate = await Gate.open()
+  gate = await Gate.open({ tools: [download] })
   turns = turnsOver(gate)
 })
 
@@ -67,6 +68,40 @@ const quiet = ({ id }: Session) =>
 const conversation = async ({ id }: Session) =>
   (await gate.store.messages.all(id)).map(({ role, content }) => `${role}: ${content}`)
 const result = (request: number) => wire.requests[request]?.body.messages.at(-1)?.content[0]
+
+describe('a result that is longer than what the model is shown', () => {
+  const LINES = Array.from({ length: 8000 }, (_, n) => `${n + 1}\n`).join('')
+  const said = (content: unknown) => JSON.parse(content as string) as { output: { content: string; truncated: boolean } }
+
+  it('names an artifact, which the model reads in parts that are shown whole', async () => {
+    const session = await gate.session()
+    await gate.sandboxes.acquire(session.id)
+    writeFileSync(gate.path(session, 'lines.txt'), LINES)
+    const parts: string[] = []
+    wire.answerEach(({ body }) => {
+      const last = body.messages.at(-1)?.content[0]
+      if (last?.tool_use_id === undefined) return message([toolUse('toolu_read', 'fs_read', { path: 'lines.txt' })])
+      if (last.tool_use_id !== 'toolu_read') {
+        const { output } = said(last.content)
+        parts.push(output.content)
+        if (!output.truncated) return message([text('I have read all of it.')])
+      }
+      const artifact_id = /whole output is the artifact (art_\w+), which artifact.download/.exec(
+        JSON.stringify(body.messages),
+      )?.[1]
+      const args = { artifact_id, encoding: 'utf8', max_bytes: 20_000, offset: Buffer.byteLength(parts.join('')) }
+      return message([toolUse(`toolu_${parts.length}`, 'artifact_download', args)])
+    })
+    await turns.post(alice, session.id, 'read it')
+    await quiet(session)
+    expect(await conversation(session)).toEqual(['user: read it', 'agent: I have read all of it.'])
+    expect(result(1)?.content?.length).toBeLessThan(33_000)
+    expect(parts.length).toBeGreaterThan(1)
+    expect(JSON.parse(parts.join(''))).toMatchObject({ content: LINES, truncated: false })
+    // One copy: what is shown whole needs none.
+    expect((await gate.store.artifacts.ofSession(session.id, 10)).map(({ name }) => name)).toEqual(['output.json'])
+  })
+})
 
 describe('instructions in a real volume', () => {
   const read = async (prepare: (path: string) => void, fields: Partial<Session> = {}) => {

@@ -37,7 +37,8 @@ const artifact = {
 }
 const artifacts: ArtifactView = {
   list: async (limit) => [artifact, { ...artifact, id: 'art_0', name: 'other.bin' }].slice(0, limit),
-  read: async (id, max) => (id === 'art_1' ? { artifact, content: Buffer.from('héllo').subarray(0, max) } : null),
+  read: async (id, max, offset) =>
+    id === 'art_1' ? { artifact, content: Buffer.from('héllo').subarray(offset, offset + max) } : null,
 }
 
 describe('artifact.upload', () => {
@@ -123,6 +124,19 @@ describe('artifact.download', () => {
       truncated: true,
     })
     expect(await call(download, { path: 'long', max_bytes: 1024 })).toMatchObject({ size_bytes: 1024, truncated: true })
+  })
+
+  it('reads on from an offset: files and artifacts, and text from the next whole character', async () => {
+    await workspace.plant({ parts: `${'a'.repeat(1023)}${'é'.repeat(600)}` })
+    expect(await call(download, { path: 'parts', encoding: 'utf8', offset: 1024, max_bytes: 1024 })).toMatchObject({
+      content: 'é'.repeat(511),
+      truncated: true,
+    })
+    const end = { path: 'parts', encoding: 'utf8', offset: 2047, max_bytes: 1024 }
+    expect(await call(download, end)).toMatchObject({ content: 'é'.repeat(88), truncated: false })
+    expect(await call(download, { path: 'parts', offset: 5000 })).toMatchObject({ size_bytes: 0, truncated: false })
+    const stored = { artifact_id: 'art_1', encoding: 'utf8', offset: 2 }
+    expect(await call(download, stored, { artifacts })).toMatchObject({ content: 'llo', truncated: false })
   })
 
   it('gives stored artifacts of this session', async () => {

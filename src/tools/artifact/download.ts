@@ -9,11 +9,12 @@ export default defineTool({
   name: 'artifact.download',
   description: `Reads a stored artifact of this session (artifact_id, as artifact.list with stored shows it), or a file of the workspace
 (path): give exactly one of them. The content comes as base64, or as text with encoding utf8, which fails for what is no UTF-8 text. It is
-cut at max_bytes, and truncated says so. It writes nothing into the workspace: for that use fs.write. To read source code use fs.read.`,
+cut at max_bytes, and truncated says so: with offset it is read on. It writes nothing into the workspace: for that use fs.write. To read source code use fs.read.`,
   input: z.object({
     path: pathArgument('A file of the workspace.').optional(),
     artifact_id: z.string().min(1).max(64).optional().describe('A stored artifact of this session.'),
     encoding: z.enum(['base64', 'utf8']).default('base64').describe('How the content is given.'),
+    offset: z.int().min(0).default(0).describe('The first byte that is given: what is longer than max_bytes is read in parts.'),
     max_bytes: maxBytesArgument(256 * 1024),
   }),
   output: z.object({
@@ -37,13 +38,13 @@ cut at max_bytes, and truncated says so. It writes nothing into the workspace: f
     { title: 'A file as text', args: { path: 'reports/coverage.md', encoding: 'utf8' } },
     { title: 'A stored artifact', args: { artifact_id: 'art_01h2xcejqtf2nbrexx3vqjhp41' } },
   ],
-  async handler({ path, artifact_id, encoding, max_bytes }, context) {
-    const found = await find({ path, artifact_id, max_bytes }, context)
+  async handler({ path, artifact_id, encoding, offset, max_bytes }, context) {
+    const found = await find({ path, artifact_id, offset, max_bytes }, context)
     const { content, truncated } = found
     const common = { encoding, size_bytes: content.length, sha256: sha256(content), truncated }
     if (encoding === 'base64')
       return { output: { ...found.named, ...common, content_base64: content.toString('base64') }, truncated }
-    const text = asText(content, truncated)
+    const text = asText(offset > 0 ? fromCharacter(content) : content, truncated)
     if (text === null) throw new ToolError('execution_failed', `${found.shown} is not UTF-8 text: ask for encoding "base64"`)
     const bytes = Buffer.from(text)
     return {
@@ -61,18 +62,18 @@ interface Found {
 }
 
 async function find(
-  args: { path: string | undefined; artifact_id: string | undefined; max_bytes: number },
+  args: { path: string | undefined; artifact_id: string | undefined; offset: number; max_bytes: number },
   { sandbox, artifacts }: ToolContext,
 ): Promise<Found> {
-  const { path, artifact_id, max_bytes } = args
+  const { path, artifact_id, offset, max_bytes } = args
   if ((path === undefined) === (artifact_id === undefined))
     throw new ToolError('invalid_argument', 'give exactly one of path (a workspace file) and artifact_id (a stored artifact)')
   if (path !== undefined) {
     const shown = shownPath(path)
-    return { named: { path: shown }, shown, ...(await readBytes(sandbox, path, max_bytes)) }
+    return { named: { path: shown }, shown, ...(await readBytes(sandbox, path, max_bytes, offset)) }
   }
   const id = artifact_id as string
-  const stored = await artifacts.read(id, max_bytes)
+  const stored = await artifacts.read(id, max_bytes, offset)
   if (!stored)
     throw new ToolError('not_found', `this session has no artifact ${JSON.stringify(id)}: artifact.list with stored shows them`)
   const { artifact, content } = stored
@@ -80,8 +81,15 @@ async function find(
     named: { path: null, artifact_id: artifact.id, name: artifact.name },
     shown: artifact.name,
     content,
-    truncated: content.length < artifact.size_bytes,
+    truncated: offset + content.length < artifact.size_bytes,
   }
+}
+
+/** Without the end of a character that began before: at most three bytes. */
+function fromCharacter(content: Buffer): Buffer {
+  let first = 0
+  while (first < 3 && ((content[first] ?? 0) & 0xc0) === 0x80) first++
+  return content.subarray(first)
 }
 
 /** Null: no UTF-8 text. A character that is cut by the end of what was read is left off. */

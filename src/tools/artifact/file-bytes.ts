@@ -10,25 +10,29 @@ const MOST = 10 * CHUNK
 
 /** The schema of a `max_bytes` argument. @param standard the default, in bytes */
 export function maxBytesArgument(standard: number) {
-  return z.int().min(1024).max(MOST).default(standard).describe('At most so many bytes, from the beginning. 1 KiB to 10 MiB.')
+  return z.int().min(1024).max(MOST).default(standard).describe('At most so many bytes. 1 KiB to 10 MiB.')
 }
 
 /**
- * The beginning of a file of the workspace, read piece by piece.
+ * A part of a file of the workspace, from its beginning or from `offset`, read piece by piece.
  * @throws ToolError not_found; invalid_argument for a directory
  */
 export async function readBytes(
   sandbox: ToolSandbox,
   path: string,
   maxBytes: number,
+  offset = 0,
 ): Promise<{ content: Buffer; truncated: boolean }> {
   const pieces: Buffer[] = []
   let read = 0
   for (;;) {
-    const { content, size_bytes } = await sandbox.read(path, { max_bytes: Math.min(CHUNK, maxBytes - read), offset: read })
+    const { content, size_bytes } = await sandbox.read(path, {
+      max_bytes: Math.min(CHUNK, maxBytes - read),
+      offset: offset + read,
+    })
     pieces.push(content)
     read += content.length
-    if (content.length === 0 || read >= size_bytes) return { content: Buffer.concat(pieces), truncated: false }
+    if (content.length === 0 || offset + read >= size_bytes) return { content: Buffer.concat(pieces), truncated: false }
     if (read >= maxBytes) return { content: Buffer.concat(pieces), truncated: true }
   }
 }
