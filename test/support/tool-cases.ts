@@ -289,7 +289,13 @@ export const TOOL_CASES: Record<string, ToolCases> = {
   },
   'go.generate': { succeeds: { at: 'go', args: {} }, fails: [['execution_failed', failing('go_failing')]] },
   'go.mod.tidy': { succeeds: { at: 'go', args: {} }, fails: [['execution_failed', failing('go_failing', { check: true })]] },
-  'go.test': { succeeds: { at: 'go', args: {} }, fails: [['tests_failed', failing('go_broken')]] },
+  'go.test': {
+    succeeds: { at: 'go', args: {} },
+    fails: [
+      ['tests_failed', failing('go_failing')],
+      ['execution_failed', failing('go_broken')],
+    ],
+  },
   'node.build': { succeeds: { args: {} }, fails: [['execution_failed', failing('node_failing')]] },
   'node.install': { succeeds: { args: {} }, fails: [['execution_failed', failing('node_failing')]] },
   'node.lint': { succeeds: { args: {} }, fails: [['execution_failed', failing('node_failing')]] },
@@ -324,7 +330,13 @@ export const TOOL_CASES: Record<string, ToolCases> = {
       ['not_found', failing('python', { requirements_file: 'nowhere.txt' })],
     ],
   },
-  'python.test': { succeeds: { at: 'python', args: {} }, fails: [['tests_failed', failing('python_failing')]] },
+  'python.test': {
+    succeeds: { at: 'python', args: {} },
+    fails: [
+      ['tests_failed', failing('python_failing')],
+      ['execution_failed', failing('python_broken')],
+    ],
+  },
   'python.validate': {
     succeeds: { at: 'python', args: {} },
     fails: [
@@ -355,8 +367,8 @@ export const TOOL_CASES: Record<string, ToolCases> = {
   'repo.run_tests': {
     succeeds: { args: {} },
     fails: [
-      ['tests_failed', failing('node_failing')],
-      ['execution_failed', failing('empty')],
+      ['tests_failed', failing('node_failing'), failing('go_failing'), failing('python_failing')],
+      ['execution_failed', failing('empty'), failing('go_broken'), failing('python_broken')],
       ['policy_denied', { args: { extra_args: ['--exec=evil'] } }],
     ],
   },

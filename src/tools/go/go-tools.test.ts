@@ -124,6 +124,22 @@ describe('go.test', { timeout: 240_000 }, () => {
     expect(test.output.strict().safeParse(error.output).success).toBe(true)
   })
 
+  it('says by execution_failed and in the words of the compiler that nothing was built', async (context) => {
+    await needsProgram(context, workspace, test, 'go', 'version')
+    await workspace.plant({ 'go.mod': mod, 'lib.go': lib, 'lib_test.go': tests('One() + no') })
+    const error = await fail(test)
+    expect(error).toMatchObject({
+      code: 'execution_failed',
+      message: expect.stringMatching(/lib_test\.go:5: .*undefined: no/),
+      output: { failed: 1, failed_tests: ['example.com/demo [build failed]'], diagnostics: [{ path: 'lib_test.go', line: 5 }] },
+    })
+    expect(test.output.strict().safeParse(error.output).success).toBe(true)
+    await workspace.plant({ 'other/other.go': 'package other\n', 'other/other_test.go': 'package other\n' })
+    expect(await fail(test), 'a package without tests').toMatchObject({ code: 'execution_failed' })
+    await workspace.plant({ 'other/other_test.go': tests('').replace('demo', 'other') })
+    expect(await fail(test), 'one that runs').toMatchObject({ code: 'tests_failed', output: { failed: 1, passed: 1 } })
+  })
+
   it('does not take a pattern for an option', async (context) => {
     await needsProgram(context, workspace, test, 'go', 'version')
     await workspace.plant({ 'go.mod': mod, 'lib.go': lib, 'lib_test.go': tests('') })

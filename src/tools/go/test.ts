@@ -13,8 +13,8 @@ export default defineTool({
   name: 'go.test',
   description: `Runs the tests of a Go module with go test. Returns the output with the counts of passed, failed and skipped tests and the names of
 those that failed; with coverage the percentage of statements over all packages that were tested. Failing tests end the call with
-tests_failed and the same output; packages that do not compile are among the failed tests, by name. It fetches no modules in a session
-without network.`,
+tests_failed and the same output; packages that do not compile are among the failed tests, by name. When no test ran because nothing
+compiled it ends with execution_failed and what the compiler said. It fetches no modules in a session without network.`,
   input: z.object({
     package: pathTargetArgument(GO_TARGET).optional(),
     coverage: z.boolean().default(false).describe('Measure which statements run.'),

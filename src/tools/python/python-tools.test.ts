@@ -92,6 +92,13 @@ describe('python.test', () => {
     await workspace.plant({ 'test_x.py': tests })
     expect(await fail(test, { target: 'test_x.py::test_missing' })).toMatchObject({ code: 'execution_failed', exitCode: 4 })
     expect(await fail(test, { run_pattern: '--co (' })).toMatchObject({ code: 'execution_failed' })
+    await workspace.plant({ 'broken.py': 'def add(a, b)\n    return a + b\n', 'test_x.py': `import broken\n\n${tests}` })
+    expect(await fail(test)).toMatchObject({
+      code: 'execution_failed',
+      exitCode: 2,
+      message: expect.stringMatching(/broken\.py:1: .*expected ':'|broken\.py:1: invalid syntax/),
+      output: { passed: 0, failed: 1, failed_tests: ['test_x.py'] },
+    })
     await workspace.plant({ '.workspace-venv/bin/python3*': '#!/bin/sh\nexit 1\n' })
     expect(await fail(test)).toMatchObject({ code: 'execution_failed', message: expect.stringContaining('python.install_deps') })
   })

@@ -30,8 +30,8 @@ async function needs(context: TestContext, ...probe: string[]): Promise<void> {
 }
 
 /** A failed run keeps its whole output as an artifact too. */
-function expectReport(error: ToolError, wanted: Record<string, unknown>): void {
-  expect(error).toMatchObject({ code: 'tests_failed', output: wanted })
+function expectReport(error: ToolError, wanted: Record<string, unknown>, code = 'tests_failed'): void {
+  expect(error).toMatchObject({ code, output: wanted })
   expect(runTests.output.strict().safeParse(error.output)).toMatchObject({ success: true })
   expect(error.artifacts).toEqual([
     { name: 'test-output.txt', content_type: 'text/plain; charset=utf-8', content: error.output?.['output'] },
@@ -179,7 +179,19 @@ describe('python', () => {
   it('reports a file that cannot be imported, and a run without tests', async (context) => {
     await needs(context, 'python3', '-c', 'import pytest')
     await workspace.plant({ 'pytest.ini': '[pytest]\n', 'test_broken.py': 'import nothere\n' })
-    expectReport(await fail(), { exit_code: 2, failed: 1, failed_tests: ['test_broken.py'] })
+    const error = await fail()
+    expectReport(error, { exit_code: 2, passed: 0, failed: 1, failed_tests: ['test_broken.py'] }, 'execution_failed')
+    expect(error.message).toContain("test_broken.py:1: No module named 'nothere'")
+    await workspace.plant({ 'test_x.py': tests })
+    expect(await fail(), 'pytest runs none when one file cannot be collected').toMatchObject({ code: 'execution_failed' })
+    await workspace.plant({ 'pytest.ini': '[pytest]\naddopts = --continue-on-collection-errors\n' })
+    expectReport(await fail(), { passed: 1, failed: 1, failed_tests: ['test_broken.py'] })
+    await workspace.clear()
+    await workspace.plant({
+      'pytest.ini': '[pytest]\n',
+      'test_x.py': `import pytest\n@pytest.fixture\ndef f():\n    raise OSError()\ndef test_f(f):\n    pass\n`,
+    })
+    expectReport(await fail(), { passed: 0, failed: 1, failed_tests: ['test_x.py::test_f'] })
     await workspace.clear()
     await workspace.plant({ 'pytest.ini': '[pytest]\n' })
     expect(await fail()).toMatchObject({ code: 'execution_failed', output: { exit_code: 5 } })
@@ -244,6 +256,11 @@ describe('go', () => {
       skipped: 0,
     })
     expectReport(await fail({ target: 'sub' }), { failed: 1 })
+    await workspace.plant({ 'sub/b_test.go': test('no()') })
+    expectReport(await fail(), { passed: 1, failed: 1, failed_tests: ['example.com/demo/sub [build failed]'] })
+    const error = await fail({ target: 'sub' })
+    expectReport(error, { failed: 1, failed_tests: ['example.com/demo/sub [build failed]'] }, 'execution_failed')
+    expect(error.message).toMatch(/^the tests could not be run: .*sub\/b_test\.go:5: undefined: no$/)
   })
 })
 

@@ -8,7 +8,7 @@ export default defineTool({
   description: `Runs the repository's tests with its own runner, told by the files at the root: go test, cargo test, npm test, pytest (or
 unittest where pytest is not installed), Maven or Gradle, CMake with ctest, or make test. Returns the output with the counts of passed,
 failed and skipped tests and the names of those that failed. Failing tests end the call with the error tests_failed and the same
-output; if the tests could not be run at all, with execution_failed. It installs no dependencies.`,
+output; if none could be run (they do not compile or load, the runner is missing), with execution_failed. It installs no dependencies.`,
   input: z.object(testArguments),
   output: z.object(testOutputs),
   scope: 'repo',

@@ -2,9 +2,11 @@ import { z } from 'zod'
 import type { ToolContext } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import type { ToolArtifact } from '../../domain/tool.ts'
+import { parseDiagnostics } from '../toolchain/parse-diagnostics.ts'
+import { whatWentWrong } from '../toolchain/what-went-wrong.ts'
 import { detectProject } from './detect-project.ts'
 import { checkExtraArgs, extraArgsArgument } from './extra-args.ts'
-import { lastLine, type Run, runPlan } from './run-plan.ts'
+import { type Run, runPlan } from './run-plan.ts'
 import { settleTarget, targetArgument } from './target-argument.ts'
 import { parseTestOutput } from './test-output/parse-test-output.ts'
 import type { TestSummary } from './test-output/test-summary.ts'
@@ -73,10 +75,10 @@ export function testReport(type: string, run: Run, summary: TestSummary | null) 
 /** Signs that npm or a shell never got to the tests. */
 const NOT_RUN = /^npm (?:error|ERR!) (?:Missing script: |code E(?!LIFECYCLE))|Error: no test specified|: (?:command )?not found$/m
 
-/** What a run that did not end with 0 means: tests that fail, or tests that could not be run at all. */
+/** What a run that did not end with 0 means: tests that fail, or tests that could not be run at all (nor built, nor loaded). */
 export function testsVerdict(run: Run, summary: TestSummary | null): ['tests_failed' | 'execution_failed', string] {
   const command = run.command.join(' ')
-  if (summary && summary.failed > 0) {
+  if (summary && summary.failed > 0 && !summary.none_ran) {
     const names = summary.failed_tests.slice(0, 5).join(', ')
     const more = summary.failed_tests.length > 5 ? ', ...' : ''
     return [
@@ -92,7 +94,7 @@ export function testsVerdict(run: Run, summary: TestSummary | null): ['tests_fai
     ]
   return [
     'execution_failed',
-    `the tests could not be run: ${command} ended with exit code ${run.exit_code}. ${lastLine(run.output)}`,
+    `the tests could not be run: ${command} ended with exit code ${run.exit_code}. ${whatWentWrong(run, parseDiagnostics(run.output))}`,
   ]
 }
 

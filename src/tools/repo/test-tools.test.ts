@@ -196,8 +196,15 @@ describe('repo.test_failures_summary', () => {
   it('tells a package that cannot be built from a test', { timeout: 60_000 }, async (context) => {
     await needsProgram(context, workspace, testFile, 'go', 'version')
     await workspace.plant({ ...PROJECTS.go, 'bad_test.go': 'package main\n\nvar x int = "no"\n' })
-    const output = await succeed(testFailuresSummary)
-    expect(output).toMatchObject({ failed_tests: [{ kind: 'package' }], diagnostics: [{ path: 'bad_test.go', line: 3 }] })
+    const report = { failed_tests: [{ kind: 'package' }], diagnostics: [{ path: 'bad_test.go', line: 3 }] }
+    // Without any test that ran it is no failure of tests, and says so.
+    expect(await fail(testFailuresSummary)).toMatchObject({ code: 'execution_failed', output: report })
+    expect(await fail(testFile, { path: 'main_test.go' })).toMatchObject({ code: 'execution_failed', output: { passed: false } })
+    await workspace.plant({ 'other/other_test.go': FAILING_GO.replace('package main', 'package other') })
+    expect(await succeed(testFailuresSummary)).toMatchObject({
+      failed_tests: expect.arrayContaining([...report.failed_tests.map((each) => expect.objectContaining(each))]),
+      diagnostics: expect.arrayContaining([expect.objectContaining(report.diagnostics[0])]),
+    })
   })
 
   it('says that nothing fails', async (context) => {

@@ -40,6 +40,16 @@ describe('parseDiagnostics', () => {
       '*** Error compiling \'a.py\'...\n  File "a.py", line 1\n    def (\n        ^\nSyntaxError: invalid syntax\n\n',
       ['a.py', 1, null, 'error', 'SyntaxError', 'invalid syntax'],
     ],
+    [
+      'pytest, what it could not load',
+      "importlib/__init__.py:126: in import_module\n    return x\ntest_a.py:1: in <module>\n    import nothere\nE   ModuleNotFoundError: No module named 'nothere'\n",
+      ['test_a.py', 1, null, 'error', 'ModuleNotFoundError', "No module named 'nothere'"],
+    ],
+    [
+      'pytest, what has no syntax',
+      'test_a.py:1: in <module>\n    import b\nE     File "/session/code/b.py", line 3\nE       def (\nE   SyntaxError: invalid syntax\n',
+      ['b.py', 3, null, 'error', 'SyntaxError', 'invalid syntax'],
+    ],
     ['maven', "[ERROR] /session/code/src/A.java:[3,12] ';' expected", ['src/A.java', 3, 12, 'error', null, "';' expected"]],
     [
       'node --check',

@@ -31,8 +31,10 @@ const ESLINT = /^ +(\d+):(\d+) +(error|warning) +(\S.*)$/
 const RUST = /^(error|warning)(?:\[(E\d+)\])?: (\S.*)$/
 const RUST_PLACE = /^ *--> ([^:]+):(\d+):(\d+)$/
 /** `  File "a.py", line 3`, of Python, with the error some lines further down. */
-const PYTHON_PLACE = /^ *(?:\*\*\* )?File "([^"]+)", line (\d+)/
-const PYTHON_ERROR = /^(?:Sorry: )?([A-Z][A-Za-z]*(?:Error|Warning)): (\S.*)$/
+const PYTHON_PLACE = /^(?:E {2})? *(?:\*\*\* )?File "([^"]+)", line (\d+)/
+const PYTHON_ERROR = /^(?:E +|Sorry: )?([A-Z][A-Za-z]*(?:Error|Warning)): (\S.*)$/
+/** `a.py:3: in <module>`, of pytest: the way to an error, which is further down after an `E`. */
+const PYTEST_PLACE = /^(\S+\.py):(\d+): in \S+$/
 /** `/session/code/a.js:3`, of Node, with the error some lines further down. */
 const NODE_PLACE = /^(?:file:\/\/)?(\S+\.[cm]?[jt]sx?):(\d+)$/
 /** `[ERROR] /session/code/src/A.java:[3,5] message`, of Maven's compiler. */
@@ -58,6 +60,11 @@ export function parseDiagnostics(output: string): Diagnostic[] {
     if (rustPlace && pending) {
       add({ ...pending, ...at(rustPlace[1], rustPlace[2], rustPlace[3]) })
       pending = null
+      continue
+    }
+    const step = PYTEST_PLACE.exec(line)
+    if (step) {
+      place = { path: shown(step[1] ?? ''), line: Number(step[2]) }
       continue
     }
     const single = parseLine(line, heading)

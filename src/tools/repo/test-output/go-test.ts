@@ -8,12 +8,17 @@ interface GoEvent {
   Output?: string
 }
 
+/** What stands beside a package whose tests were not even started. */
+const NOT_BUILT = /^\[(?:build|setup) failed\]/
+
 /** `go test`, with or without -v: names are known of what failed, and of the rest with -v only. */
 export const parseGoTest: TestOutputParser = (output) => {
   if (!/^(?:ok {2}\t|FAIL\t|\? {3}\t|--- (?:FAIL|PASS|SKIP): )/m.test(output)) return null
   let [passed, failed, skipped] = [0, 0, 0]
   const names: string[] = []
   let pending: string[] = []
+  let notBuilt = 0
+  let packagesRan = 0
   for (const line of output.split('\n')) {
     const result = /^ *--- (PASS|FAIL|SKIP): (\S+) \(/.exec(line)
     if (result?.[1] === 'PASS') passed++
@@ -22,6 +27,8 @@ export const parseGoTest: TestOutputParser = (output) => {
     const end = /^(?:FAIL|ok {2})\t(\S+)(?:[ \t](.*))?$/.exec(line)
     if (!end) continue
     const [, name = '', detail = ''] = end
+    if (NOT_BUILT.test(detail)) notBuilt++
+    else packagesRan++
     names.push(...pending.map((test) => `${name}.${test}`))
     failed += pending.length
     // Neither built nor run to a test's end (a panic outside of one, os.Exit).
@@ -34,7 +41,14 @@ export const parseGoTest: TestOutputParser = (output) => {
   failed += pending.length
   names.push(...pending)
   const verbose = /^=== RUN /m.test(output)
-  return { runner: 'go test', passed: verbose ? passed : null, failed, skipped, failed_tests: unique(names) }
+  return {
+    runner: 'go test',
+    passed: verbose ? passed : null,
+    failed,
+    skipped,
+    failed_tests: unique(names),
+    ...(notBuilt > 0 && packagesRan + passed + skipped === 0 && failed === notBuilt && { none_ran: true }),
+  }
 }
 
 /** The text that `go test -v` would have printed, from the output of `go test -json`. Lines that are no events stay. */
@@ -74,7 +88,12 @@ export const parseGoJson: TestOutputParser = (output) => {
     failed: failing.length,
     skipped: of('skip').length,
     failed_tests: failing,
+    ...(notRun.length > 0 && results.size === 0 && notRun.every(isNotBuilt) && { none_ran: true }),
   }
+}
+
+function isNotBuilt(name: string): boolean {
+  return NOT_BUILT.test(name.slice(name.indexOf(' ') + 1))
 }
 
 function parseEvent(line: string): GoEvent | null {

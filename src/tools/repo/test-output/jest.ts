@@ -24,5 +24,6 @@ export const parseJest: TestOutputParser = (output) => {
     failed: count('failed') + unloadable,
     skipped: count('skipped') + count('todo'),
     failed_tests: unique(names),
+    ...(unloadable > 0 && line === '0 total' && { none_ran: true }),
   }
 }

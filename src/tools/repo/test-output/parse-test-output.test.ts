@@ -82,7 +82,7 @@ const recorded: [string, ReturnType<typeof parseTestOutput>][] = [
       ],
     },
   ],
-  ['pytest-collect', { runner: 'pytest', passed: 0, failed: 1, skipped: 0, failed_tests: ['test_broken.py'] }],
+  ['pytest-collect', { runner: 'pytest', passed: 0, failed: 1, skipped: 0, failed_tests: ['test_broken.py'], none_ran: true }],
   [
     'unittest',
     {
@@ -148,6 +148,43 @@ const read = (name: string) => readFileSync(new URL(`fixtures/${name}.txt`, impo
 describe('parseTestOutput', () => {
   it.each(recorded)('reads %s', (name, summary) => {
     expect(parseTestOutput(read(name))).toEqual(summary)
+  })
+
+  it.each([
+    [
+      'go without -v',
+      'FAIL\ta [build failed]\n?   \tb\t[no test files]\nFAIL\n',
+      'FAIL\ta [build failed]\nok  \tb\t0.1s\nFAIL\n',
+    ],
+    [
+      'go of 1.24',
+      '{"Action":"build-output","ImportPath":"a","Output":"a.go:1:1: no\\n"}\n{"Action":"start","Package":"a"}\n{"Action":"output","Package":"a","Output":"FAIL\\ta [build failed]\\n"}\n{"Action":"fail","Package":"a","FailedBuild":"a"}\n',
+      '{"Action":"output","Package":"a","Output":"FAIL\\ta\\t0.1s\\n"}\n{"Action":"fail","Package":"a"}\n',
+    ],
+    [
+      'pytest',
+      '= short test summary info =\nERROR test_a.py\n= 1 error in 0.04s =\n',
+      '= short test summary info =\nERROR test_a.py::test_b - no\n= 1 error in 0.04s =\n',
+    ],
+    [
+      'unittest',
+      'ERROR: test_a (unittest.loader._FailedTest.test_a)\nRan 1 test in 0.1s\n\nFAILED (errors=1)\n',
+      'ERROR: test_a (unittest.loader._FailedTest.test_a)\nRan 2 tests in 0.1s\n\nFAILED (errors=1)\n',
+    ],
+    [
+      'vitest',
+      '⎯⎯ Failed Suites 1 ⎯⎯\n\n FAIL  a.test.ts\n Test Files  1 failed (1)\n      Tests  no tests\n',
+      '⎯⎯ Failed Suites 1 ⎯⎯\n\n FAIL  a.test.ts\n Test Files  1 failed (1)\n      Tests  1 passed (1)\n',
+    ],
+    [
+      'jest',
+      'FAIL a.test.js\n  ● Test suite failed to run\n\nTests:       0 total\n',
+      'FAIL a.test.js\n  ● Test suite failed to run\n\nTests:       1 passed, 1 total\n',
+    ],
+  ])('tells no test at all from tests that fail: %s', (_, none, some) => {
+    expect(parseTestOutput(none)).toMatchObject({ failed: 1, none_ran: true })
+    expect(parseTestOutput(some)).toMatchObject({ failed: 1 })
+    expect(parseTestOutput(some)).not.toHaveProperty('none_ran')
   })
 
   it('reads unittest as older Pythons print it', () => {

@@ -8,6 +8,8 @@ export interface TestSummary {
   skipped: number
   /** As one would name them to the runner. Suites that could not be loaded are among them. */
   failed_tests: string[]
+  /** No test ran: all that failed are packages, modules or suites that could not be built or loaded. Absent: some ran, or the runner does not say. */
+  none_ran?: true
 }
 
 /** Reads one runner's output (colours taken off). Null: this is not its output. Pure; must not throw on any text. */

@@ -10,9 +10,9 @@ export const parseUnittest: TestOutputParser = (output) => {
   const failed = /(^|, )failures=/.test(verdict) ? Number(/(?:^|, )failures=(\d+)/.exec(verdict)?.[1]) : 0
   const bad = failed + count('errors') + count('unexpected successes')
   const skipped = count('skipped') + expected
-  const names = [...output.matchAll(/^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (\S+) \(([^)]+)\)/gm)].map((match) =>
-    testName(match[1] ?? '', match[2] ?? ''),
-  )
+  const reports = [...output.matchAll(/^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (\S+) \(([^)]+)\)/gm)]
+  const names = reports.map((match) => testName(match[1] ?? '', match[2] ?? ''))
+  const unloaded = reports.filter((match) => isOfLoader(match[2] ?? '')).length
   return {
     runner: 'unittest',
     // Subtests fail one by one and are not among those that ran.
@@ -20,11 +20,16 @@ export const parseUnittest: TestOutputParser = (output) => {
     failed: bad,
     skipped,
     failed_tests: unique(names),
+    ...(unloaded > 0 && unloaded === Number(ran[1]) && { none_ran: true }),
   }
 }
 
 /** Python up to 3.10 prints the class, later ones the whole dotted name. A module that cannot be imported is a test of the loader. */
 function testName(test: string, where: string): string {
-  if (where.startsWith('unittest.loader._FailedTest')) return test
+  if (isOfLoader(where)) return test
   return where.endsWith(`.${test}`) ? where : `${where}.${test}`
+}
+
+function isOfLoader(where: string): boolean {
+  return where.startsWith('unittest.loader._FailedTest')
 }

@@ -8,12 +8,14 @@ export const parseVitest: TestOutputParser = (output) => {
   const names = [...output.matchAll(/^ FAIL {2}(?:\|[^|\n]+\| )?(.+)$/gm)].map((match) =>
     match[1]?.replace(/ \[ .+ \]$/, '').trim(),
   )
+  // A file that could not be loaded has no tests that could be counted.
+  const unloadable = total(output, /^⎯+ Failed Suites (\d+) ⎯+$/gm) ?? 0
   return {
     runner: 'vitest',
     passed: count('passed'),
-    // A file that could not be loaded has no tests that could be counted.
-    failed: count('failed') + (total(output, /^⎯+ Failed Suites (\d+) ⎯+$/gm) ?? 0),
+    failed: count('failed') + unloadable,
     skipped: count('skipped') + count('todo'),
     failed_tests: unique(names),
+    ...(unloadable > 0 && line === 'no tests' && { none_ran: true }),
   }
 }
