@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Catalog } from '../src/catalog/catalog.ts'
 import { loadCatalog } from '../src/catalog/load-catalog.ts'
+import { COMMON_TOOL_ERRORS } from '../src/domain/errors.ts'
 import type { ToolMetadata } from '../src/domain/tool.ts'
 
 /** Where the committed copy is. */
@@ -13,6 +14,12 @@ What a session can do, and all that it can do: every call goes through the same 
 Generated from \`src/tools/\` by \`scripts/generate-tools-doc.ts\`. Model providers and MCP clients see the names with \`_\` in place of \`.\`.
 
 Relative paths start at \`/session/code\`; absolute ones must lie under it or under \`/session/data\`. \`!\` marks an argument that must be given.
+
+Each tool names the errors that a call of it may end with. Besides, and so not said there, a call of any tool may end with
+${COMMON_TOOL_ERRORS.map((code) => `\`${code}\``).join(', ')} (the first: the sandbox's git
+is older than an option that the tool gives it), and with \`execution_failed\` when a program cannot be started in the sandbox or is killed there. Before a tool runs it
+may be refused: \`invalid_argument\` for what does not fit its schema, \`policy_denied\` (also later, for a link that leads out of what the
+session may use), \`approval_required\`, \`rate_limited\`, \`sandbox_unavailable\`, \`store_unavailable\`.
 `
 
 interface JsonSchema {
@@ -71,8 +78,10 @@ function section(tool: ToolMetadata): string {
     const optional = output.required?.includes(name) ? '' : '?'
     return `\`${name}${optional}\` ${typeOf(schema)}${schema.description ? ` (${schema.description.replace(/\.$/, '')})` : ''}`
   })
+  const errors =
+    tool.errors.length > 0 ? `Errors: ${tool.errors.map((code) => `\`${code}\``).join(', ')}.` : 'No errors of its own.'
   const examples = tool.examples.map(({ title, args: given }) => `- ${title}: \`${JSON.stringify(given)}\``)
-  return `\n## ${tool.name}\n\n${tool.description}\n\n${facts.join('; ')}.\n\n${argTable}\n\nOutput: ${outputs.join(', ')}.\n\n${examples.join('\n')}\n`
+  return `\n## ${tool.name}\n\n${tool.description}\n\n${facts.join('; ')}.\n\n${argTable}\n\nOutput: ${outputs.join(', ')}.\n\n${errors}\n\n${examples.join('\n')}\n`
 }
 
 function typeOf(schema: JsonSchema): string {

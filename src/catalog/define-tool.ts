@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { COMMON_TOOL_ERRORS, type ToolError } from '../domain/errors.ts'
 import type { Artifact } from '../domain/invocation.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { ToolArtifact, ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
@@ -173,6 +174,12 @@ export interface ToolContext {
 /** What may be touched by who only looks. */
 export type StateContext = Pick<ToolContext, 'sandbox'> & { session: Pick<ToolContext['session'], 'allowed_paths'> }
 
+/** May a tool end so? What is common to all tools need not be declared. Pure. */
+export function isForeseen(error: ToolError, { errors }: Pick<ToolMetadata, 'errors'>): boolean {
+  if (error.sandboxFault) return true
+  return ([...COMMON_TOOL_ERRORS, ...errors] as string[]).includes(error.code)
+}
+
 export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject> {
   name: string
   /** What it does, when to use it, what it will not do. Written for a model. */
@@ -195,6 +202,8 @@ export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject>
   output_limit_kb?: number
   policy?: Partial<ToolPolicyHints>
   primary_output?: (keyof z.output<Output> & string) | null
+  /** Every code of its own that a call may end with. One that is not here is a defect, which the gate writes into the server's log. */
+  errors: ToolMetadata['errors']
   examples: { title: string; args: z.input<Input> }[]
   handler: (args: z.output<Input>, context: ToolContext) => Promise<ToolResult<z.input<Output>>>
 }
@@ -250,6 +259,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
     },
     observability: { trace_name: 'workspace.tools', span_name: spec.name },
     primary_output: spec.primary_output ?? null,
+    errors: spec.errors,
     examples: spec.examples as ToolMetadata['examples'],
   }
   return {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { OWN_TOOL_ERRORS } from '../domain/errors.ts'
 import type { Catalog } from './catalog.ts'
 import { loadCatalog } from './load-catalog.ts'
 
@@ -57,6 +58,10 @@ describe.each(tools)('%s', (name, tool) => {
       expect(title).not.toBe('')
       expect(tool.input.safeParse(args)).toMatchObject({ success: true })
     }
+  })
+
+  it('names each of its errors once, in the order in which they are listed', () => {
+    expect(metadata.errors).toEqual(OWN_TOOL_ERRORS.filter((code) => metadata.errors.includes(code)))
   })
 
   it('refuses arguments that it does not know', () => {
@@ -125,7 +130,7 @@ describe('loadCatalog', () => {
   const tool = (name: string) => `import { z } from ${zod}
 import { defineTool } from ${defineTool}
 export default defineTool({ name: '${name}', description: 'x', input: z.object({}), output: z.object({}), scope: 'repo', side_effects: 'none',
-  risk_level: 'low', requires_approval: false, timeout_seconds: 5, examples: [], handler: async () => ({ output: {} }) })\n`
+  risk_level: 'low', requires_approval: false, timeout_seconds: 5, errors: [], examples: [], handler: async () => ({ output: {} }) })\n`
   const plant = (file: string, content: string) => writeFileSync(join(folder, file), content)
 
   it('takes files with plain names for tools, and leaves the rest alone', async () => {

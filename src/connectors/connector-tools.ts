@@ -87,6 +87,7 @@ function makeTool(making: Making): Tool {
     // One in the sandbox has the session's files, and what its arguments mean only its server knows.
     policy: { needs_network: source.kind === 'stdio' && source.network, writes_anywhere: source.kind === 'stdio' },
     primary_output: 'text',
+    errors: ['execution_failed'],
     examples: [],
     handler: (args, context) => handle(making, args, context),
   })

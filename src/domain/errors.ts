@@ -21,19 +21,26 @@ export const HTTP_STATUS = {
 
 export type ApiErrorCode = keyof typeof HTTP_STATUS
 
+/** What a tool may make of what it was asked to do: each declares those that it gives (`ToolMetadata.errors`). */
+export const OWN_TOOL_ERRORS = ['invalid_argument', 'not_found', 'execution_failed', 'git_repo_error', 'tests_failed'] as const
+
+/**
+ * What a call of any tool may end with whatever was asked, so that none declares it. `git_usage_error`: the sandbox's git is older than
+ * an option that the tool gives it.
+ */
+export const COMMON_TOOL_ERRORS = [
+  'git_usage_error',
+  'timeout',
+  'output_too_large',
+  'cancelled',
+  'unknown_outcome',
+  'sandbox_lost',
+] as const
+
+export type OwnToolError = (typeof OWN_TOOL_ERRORS)[number]
+
 /** Codes in `invocation.error` of a tool that ran. */
-export type ToolErrorCode =
-  | 'invalid_argument'
-  | 'not_found'
-  | 'execution_failed'
-  | 'git_repo_error'
-  | 'git_usage_error'
-  | 'tests_failed'
-  | 'timeout'
-  | 'output_too_large'
-  | 'cancelled'
-  | 'unknown_outcome'
-  | 'sandbox_lost'
+export type ToolErrorCode = OwnToolError | (typeof COMMON_TOOL_ERRORS)[number]
 
 export interface Issue {
   path: string
@@ -101,6 +108,7 @@ export class ToolError extends Error {
   readonly output: Record<string, unknown> | undefined
   readonly exitCode: number | undefined
   readonly artifacts: ToolArtifact[]
+  readonly sandboxFault: boolean
 
   constructor(
     code: ToolErrorCode,
@@ -109,6 +117,8 @@ export class ToolError extends Error {
       output?: Record<string, unknown>
       exitCode?: number | undefined
       artifacts?: ToolArtifact[]
+      /** The sandbox did not do its part (a program that does not start, or is killed): any tool may end so, declared or not. */
+      sandboxFault?: boolean
       cause?: unknown
     } = {},
   ) {
@@ -118,5 +128,6 @@ export class ToolError extends Error {
     this.output = options.output
     this.exitCode = options.exitCode
     this.artifacts = options.artifacts ?? []
+    this.sandboxFault = options.sandboxFault ?? false
   }
 }

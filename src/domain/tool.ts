@@ -1,3 +1,5 @@
+import type { OwnToolError } from './errors.ts'
+
 /** Metadata of a tool, as it is listed, checked by policy, and shown. The schemas are JSON Schema made from zod. */
 export interface ToolMetadata {
   name: string
@@ -17,6 +19,8 @@ export interface ToolMetadata {
   observability: { trace_name: 'workspace.tools'; span_name: string }
   /** The output field that is cut when the output is longer than the limit. */
   primary_output: string | null
+  /** What it may end with, besides what every tool may (`COMMON_TOOL_ERRORS`, and faults of the sandbox). */
+  errors: readonly OwnToolError[]
   examples: { title: string; args: Record<string, unknown> }[]
   /** Absent: the tool is Cloister's own. */
   connector?: ToolConnector

@@ -37,6 +37,7 @@ export function sampleTool(
     },
     observability: { trace_name: 'workspace.tools', span_name: 'fs.sample' },
     primary_output: null,
+    errors: [],
     examples: [],
     ...rest,
   }

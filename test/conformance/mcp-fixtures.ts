@@ -20,6 +20,7 @@ function fixture(
     risk_level: 'low',
     requires_approval: fields.approval ?? false,
     timeout_seconds: 10,
+    errors: ['execution_failed'],
     examples: [{ title: 'Any', args: {} }],
     handler: async (_, context) => ({ output: { text: await handler(context) } }),
   })

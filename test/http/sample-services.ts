@@ -397,5 +397,6 @@ export const sampleTool: ToolMetadata = {
   },
   observability: { trace_name: 'workspace.tools', span_name: 'test.echo' },
   primary_output: null,
+  errors: [],
   examples: [],
 }

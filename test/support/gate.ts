@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { LocalArtifactStore } from '../../src/artifacts/local/local-artifact-store.ts'
 import { defineTool, type Tool } from '../../src/catalog/define-tool.ts'
 import { makeCatalog } from '../../src/catalog/load-catalog.ts'
-import { errors, ToolError } from '../../src/domain/errors.ts'
+import { errors, type OwnToolError, ToolError } from '../../src/domain/errors.ts'
 import type { Delta, Event } from '../../src/domain/event.ts'
 import { type Invocation, InvocationRefused } from '../../src/domain/invocation.ts'
 import type { Caller } from '../../src/domain/principal.ts'
@@ -314,6 +314,7 @@ const run = (
     timeout_seconds: fields.timeout ?? 20,
     output_limit_kb: 4,
     primary_output: 'stdout',
+    errors: [],
     examples: [],
     async handler({ text }, { sandbox, log }) {
       log(`about to run ${command[0]} ${text}`)
@@ -326,7 +327,7 @@ const run = (
     },
   })
 
-const throwing = (name: string, error: () => Error): Tool =>
+const throwing = (name: string, error: () => Error, declared: OwnToolError[] = []): Tool =>
   defineTool({
     name,
     description: 'A tool for tests.',
@@ -337,6 +338,7 @@ const throwing = (name: string, error: () => Error): Tool =>
     risk_level: 'low',
     requires_approval: false,
     timeout_seconds: 5,
+    errors: declared,
     examples: [],
     handler: () => Promise.reject(error()),
   })
@@ -364,7 +366,9 @@ const TEST_TOOLS: Tool[] = [
   throwing(
     'test.fails',
     () => new ToolError('tests_failed', `two tests failed with ${SECRET}`, { output: { note: SECRET }, exitCode: 1 }),
+    ['tests_failed'],
   ),
+  throwing('test.undeclared', () => new ToolError('not_found', 'nobody said so')),
   throwing('test.link', () => errors.policyDenied('path_scope', 'a link leads out')),
   defineTool({
     name: 'test.misfit',
@@ -376,6 +380,7 @@ const TEST_TOOLS: Tool[] = [
     risk_level: 'low',
     requires_approval: false,
     timeout_seconds: 5,
+    errors: [],
     examples: [],
     handler: async () => ({ output: { count: 'many' as unknown as number } }),
   }),
@@ -389,6 +394,7 @@ const TEST_TOOLS: Tool[] = [
     risk_level: 'high',
     requires_approval: true,
     timeout_seconds: 5,
+    errors: [],
     examples: [],
     handler: async () => ({ output: {} }),
   }),
@@ -403,6 +409,7 @@ const TEST_TOOLS: Tool[] = [
     requires_approval: false,
     approval_reason: ({ overwrite }) => (overwrite ? 'it overwrites' : null),
     timeout_seconds: 5,
+    errors: [],
     examples: [],
     handler: async () => ({ output: {} }),
   }),

@@ -4,7 +4,15 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ArtifactView, CatalogView, PolicyView, Tool, ToolContext, ToolResult } from '../../src/catalog/define-tool.ts'
+import {
+  type ArtifactView,
+  type CatalogView,
+  isForeseen,
+  type PolicyView,
+  type Tool,
+  type ToolContext,
+  type ToolResult,
+} from '../../src/catalog/define-tool.ts'
 import { CloisterError, ToolError } from '../../src/domain/errors.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { allowedRoots } from '../../src/domain/path.ts'
@@ -125,14 +133,17 @@ export class ToolWorkspace {
     this.#own()
   }
 
-  /** Validates args and output against the tool's schemas, as the gate does. */
+  /** Validates args and output against the tool's schemas, as the gate does, and errors against what the tool declares. */
   async call(
     tool: Tool,
     args: Record<string, unknown> = {},
     options: CallOptions = {},
   ): Promise<ToolResult<Record<string, unknown>>> {
     const parsed = tool.input.parse(args) as Record<string, unknown>
-    const result = await tool.handler(parsed, this.context(tool, options))
+    const result = await tool.handler(parsed, this.context(tool, options)).catch((error: unknown) => {
+      if (!(error instanceof ToolError) || isForeseen(error, tool.metadata)) throw error
+      throw new Error(`${tool.metadata.name} does not declare ${error.code}: ${error.message}`, { cause: error })
+    })
     tool.output.strict().parse(result.output)
     return result
   }
@@ -180,7 +191,7 @@ export class ToolWorkspace {
     if (this.#uid !== null) execFileSync('chown', ['-R', '-h', `${this.#uid}:${this.#uid}`, '--', this.#volumes.volume('test')])
   }
 
-  /** The error that a call ends with. Throws if it succeeds, or fails with anything unforeseen. */
+  /** The error that a call ends with. Throws if it succeeds, or fails with anything that the tool does not declare. */
   async failure(tool: Tool, args: Record<string, unknown>, options: CallOptions = {}): Promise<ToolError | CloisterError> {
     try {
       await this.call(tool, args, options)

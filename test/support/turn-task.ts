@@ -35,6 +35,7 @@ const tool = (name: string, requires_approval = false): ToolMetadata => ({
   },
   observability: { trace_name: 'workspace.tools', span_name: name },
   primary_output: null,
+  errors: [],
   examples: [],
 })
 

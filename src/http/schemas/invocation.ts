@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type ApiErrorCode, HTTP_STATUS, type ToolErrorCode } from '../../domain/errors.ts'
+import { type ApiErrorCode, COMMON_TOOL_ERRORS, HTTP_STATUS, OWN_TOOL_ERRORS, type ToolErrorCode } from '../../domain/errors.ts'
 import { INVOCATION_STATUSES } from '../../domain/invocation.ts'
 import { approversSchema, jsonObject, time } from './common.ts'
 
@@ -18,21 +18,9 @@ export const artifactSchema = z
   })
   .meta({ id: 'Artifact', description: 'A file that an invocation left behind.' })
 
-const TOOL_ERRORS = [
-  'invalid_argument',
-  'not_found',
-  'execution_failed',
-  'git_repo_error',
-  'git_usage_error',
-  'tests_failed',
-  'timeout',
-  'output_too_large',
-  'cancelled',
-  'unknown_outcome',
-  'sandbox_lost',
-] as const satisfies ToolErrorCode[]
-
-const INVOCATION_ERRORS = [...new Set([...TOOL_ERRORS, ...(Object.keys(HTTP_STATUS) as ApiErrorCode[])])]
+const INVOCATION_ERRORS = [
+  ...new Set([...OWN_TOOL_ERRORS, ...COMMON_TOOL_ERRORS, ...(Object.keys(HTTP_STATUS) as ApiErrorCode[])]),
+]
 
 export const EFFECTS = ['allow', 'deny', 'require_approval', 'standing_approval'] as const
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { briefDescription } from '../../domain/brief-description.ts'
+import { COMMON_TOOL_ERRORS, OWN_TOOL_ERRORS } from '../../domain/errors.ts'
 import type { ToolMetadata } from '../../domain/tool.ts'
 import { jsonObject } from './common.ts'
 
@@ -53,6 +54,9 @@ export const toolSchema = z
     policy: jsonObject().describe('Which args are paths, patches, git refs, command arguments.'),
     observability: z.object({ trace_name: z.string(), span_name: z.string() }),
     primary_output: z.string().nullable(),
+    errors: z
+      .array(z.enum(OWN_TOOL_ERRORS))
+      .describe(`Codes that a call may end with, besides those of every tool: ${COMMON_TOOL_ERRORS.join(', ')}.`),
     examples: z.array(z.object({ title: z.string(), args: jsonObject() })),
     connector: z
       .object({ name: z.string(), tool: z.string(), digest: z.string(), refused: z.string().nullable() })

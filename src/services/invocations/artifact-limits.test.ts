@@ -20,6 +20,7 @@ const leaves = defineTool({
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 5,
+  errors: [],
   examples: [],
   async handler({ sizes, text, fails }) {
     const artifacts = sizes.map((size, n) => ({ name: `${n}.txt`, content_type: 'text/plain', content: text.repeat(size) }))

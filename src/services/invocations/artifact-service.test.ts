@@ -21,6 +21,7 @@ const leave = defineTool({
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 20,
+  errors: [],
   examples: [],
   handler: async ({ bytes, text }, { sandbox }) => {
     const printed = text === undefined ? null : (await sandbox.run(['sh', '-c', text])).stdout

@@ -390,6 +390,22 @@ describe('what ran', () => {
     })
   })
 
+  it('logs an error that the tool does not declare, and answers with it', async () => {
+    const session = await gate.session()
+    const before = gate.faults.length
+    await gate.invoke(session, 'test.fails')
+    await gate.invoke(session, 'fs.read', { path: 'nowhere' })
+    expect(gate.faults.slice(before)).toEqual([])
+    const { id, error } = await gate.invoke(session, 'test.undeclared')
+    expect(error).toMatchObject({ code: 'not_found', message: 'nobody said so' })
+    expect(gate.faults.slice(before)).toEqual([
+      [
+        expect.objectContaining({ invocation_id: id, tool_name: 'test.undeclared', code: 'not_found' }),
+        'a tool ended with an error that it does not declare',
+      ],
+    ])
+  })
+
   it('cuts the output, keeps it whole, and what is left fits the schema', async () => {
     const session = await gate.session()
     const record = await gate.invoke(session, 'test.loud')

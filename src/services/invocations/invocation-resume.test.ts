@@ -302,6 +302,7 @@ describe('after a restart', () => {
       risk_level: 'low',
       requires_approval: false,
       timeout_seconds: 20,
+      errors: [],
       examples: [],
       async handler(_args, { actsOutside }) {
         if (says) await actsOutside()

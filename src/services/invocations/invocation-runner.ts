@@ -1,12 +1,13 @@
 import type { Logger } from 'pino'
-import type {
-  ArtifactView,
-  CatalogView,
-  PolicyView,
-  Tool,
-  ToolContext,
-  ToolResult,
-  ToolSandbox,
+import {
+  type ArtifactView,
+  type CatalogView,
+  isForeseen,
+  type PolicyView,
+  type Tool,
+  type ToolContext,
+  type ToolResult,
+  type ToolSandbox,
 } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
 import { allowedRoots } from '../../domain/path.ts'
@@ -87,7 +88,10 @@ export class InvocationRunner {
         return await this.#attempt(attempt === 0 ? run : { ...run, resumed: null }, attemptId(run.invocationId, attempt))
       } catch (error) {
         const again = error instanceof ToolError && (error.code === 'sandbox_lost' || error.code === 'timeout')
-        if (!again || attempt >= retries || run.signal.aborted || run.stopped.aborted) throw error
+        if (!again || attempt >= retries || run.signal.aborted || run.stopped.aborted) {
+          this.#notice(run, error)
+          throw error
+        }
         run.log.say(`${error.message}: trying once more`)
       }
     }
@@ -102,6 +106,15 @@ export class InvocationRunner {
     } catch (error) {
       this.#deps.logger.warn({ err: error, invocation_id: invocationId }, 'an outcome could not be acknowledged')
     }
+  }
+
+  /** The caller gets the error as it is: that it is not declared is our defect. Raw files declare nothing. */
+  #notice({ tool, invocationId, performance }: Run, error: unknown): void {
+    if (performance !== null || !(error instanceof ToolError) || isForeseen(error, tool.metadata)) return
+    this.#deps.logger.error(
+      { err: error, invocation_id: invocationId, tool_name: tool.metadata.name, code: error.code },
+      'a tool ended with an error that it does not declare',
+    )
   }
 
   async #attempt(run: Run, id: string): Promise<ToolResult<Record<string, unknown>>> {

@@ -32,6 +32,7 @@ export function systemTool(name: 'session.setup' | 'session.clone' | 'session.co
       },
       observability: { trace_name: 'workspace.tools', span_name: name },
       primary_output: null,
+      errors: ['execution_failed'],
       examples: [],
     },
     input: z.object({}),

@@ -104,12 +104,15 @@ describe('run', () => {
       code: 'execution_failed',
       exitCode: 127,
       message: expect.stringContaining('no-such-program could not be started'),
+      sandboxFault: true,
     })
     await expect(make().run(['sh', '-c', 'echo last words; kill -9 $$'])).rejects.toMatchObject({
       code: 'execution_failed',
       message: expect.stringContaining('SIGKILL'),
       output: { stdout: 'last words\n', stderr: '' },
+      sandboxFault: true,
     })
+    await expect(make().read('nowhere', { max_bytes: 1 })).rejects.toMatchObject({ code: 'not_found', sandboxFault: false })
   })
 
   it('kills at the deadline, and keeps what came before', async () => {

@@ -103,6 +103,7 @@ class GuardedSandbox implements ToolSandbox {
       throw new ToolError('execution_failed', `${program} could not be started in the sandbox: ${result.spawn_error}`, {
         output: output(),
         exitCode: 127,
+        sandboxFault: true,
       })
     if (result.cancelled) throw this.#cancelled()
     if (result.timed_out) {
@@ -118,7 +119,7 @@ class GuardedSandbox implements ToolSandbox {
       throw new ToolError(
         'execution_failed',
         `${program} was killed by ${result.signal ?? 'an unknown signal'}${result.signal === 'SIGKILL' ? ' (was it out of memory?)' : ''}`,
-        { output: output() },
+        { output: output(), sandboxFault: true },
       )
     return { exit_code: result.exit_code ?? -1, stdout, stderr, duration_ms: result.duration_ms, stopped }
   }
@@ -306,7 +307,7 @@ const TOOL_CODE = {
 
 function fromHost(error: HostError): Error {
   if (error.code === 'path_denied') return errors.policyDenied('path_scope', error.message)
-  return new ToolError(TOOL_CODE[error.code], error.message, { cause: error })
+  return new ToolError(TOOL_CODE[error.code], error.message, { cause: error, sandboxFault: error.code === 'internal' })
 }
 
 function text(bytes: Buffer, dropped: number): string {

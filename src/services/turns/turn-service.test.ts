@@ -86,6 +86,7 @@ const tool = (name: string): ToolMetadata => ({
   },
   observability: { trace_name: 'workspace.tools', span_name: name },
   primary_output: null,
+  errors: [],
   examples: [],
 })
 

@@ -34,6 +34,7 @@ cut at max_bytes, and truncated says so: with offset it is read on. It writes no
   requires_approval: false,
   timeout_seconds: 45,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'A file as text', args: { path: 'reports/coverage.md', encoding: 'utf8' } },
     { title: 'A stored artifact', args: { artifact_id: 'art_01h2xcejqtf2nbrexx3vqjhp41' } },

@@ -48,6 +48,7 @@ links are not followed. It changes nothing. For source code use fs.list, fs.glob
   requires_approval: false,
   timeout_seconds: 45,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [
     { title: 'What the build made', args: { path: 'dist', pattern: '*.tgz' } },
     { title: 'What is stored', args: { stored: true } },

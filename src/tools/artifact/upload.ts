@@ -44,6 +44,7 @@ than max_bytes is cut, and truncated says so. It does not copy directories: make
   requires_approval: false,
   timeout_seconds: 45,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'Keep a report', args: { path: 'reports/coverage.md', content_type: 'text/markdown' } }],
   async handler({ path, name, content_type, max_bytes }, { sandbox }) {
     const { content, truncated } = await readBytes(sandbox, path, max_bytes)

@@ -18,6 +18,7 @@ no libraries beyond the standard one and no build files: for CMake and make use 
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'source', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'All sources', args: {} },
     { title: 'One program', args: { source: 'tools/dump.c', output_name: 'dump' } },

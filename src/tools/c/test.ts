@@ -22,6 +22,7 @@ repo.run_tests.`,
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'source', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed', 'tests_failed'],
   examples: [{ title: 'One test program', args: { source: 'tests/check.c' } }],
   async handler({ run, ...args }, context) {
     const { command, program } = await planCompile(args, context)

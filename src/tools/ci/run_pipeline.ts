@@ -48,6 +48,7 @@ used in this session. It installs no dependencies, and pushes and publishes noth
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'summary',
+  errors: ['invalid_argument', 'not_found', 'execution_failed', 'tests_failed'],
   examples: [
     { title: 'Everything', args: {} },
     { title: 'With a threshold', args: { quality_gate: { min_coverage_percent: 80 } } },

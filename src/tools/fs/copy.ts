@@ -32,6 +32,7 @@ one. Directories that hold a .git are not copied.`,
       { field: 'destination_path', access: 'write' },
     ],
   },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'A file to start from', args: { source_path: '.env.example', destination_path: '.env' } }],
   async handler({ source_path, destination_path, overwrite, create_parents, recursive }, { sandbox }) {
     const { type } = await sandbox.copy(source_path, destination_path, { overwrite, create_parents, recursive })

@@ -21,6 +21,7 @@ unless force is set.`,
   requires_approval: true,
   timeout_seconds: 20,
   policy: { paths: [{ field: 'path', access: 'write' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'Old build output', args: { path: 'dist', recursive: true, force: true } }],
   async handler({ path, recursive, force }, { sandbox }) {
     const verdict = resolvePath(path)

@@ -23,6 +23,7 @@ changes while it is being edited; it does not make new files (use fs.write).`,
   requires_approval: true,
   timeout_seconds: 30,
   policy: { paths: [{ field: 'path', access: 'write' }] },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'Mend a sum', args: { path: 'src/sum.ts', old_string: 'return a - b', new_string: 'return a + b' } }],
   async handler({ path, old_string, new_string, replace_all }, { sandbox }) {
     if (old_string === new_string) throw invalid('old_string and new_string are equal: nothing would change')

@@ -35,6 +35,7 @@ a success with count 0. To search in files use fs.search.`,
   requires_approval: false,
   timeout_seconds: 30,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'All tests', args: { pattern: '**/*.{test,spec}.ts', path: 'src' } }],
   async handler({ pattern, path, max_files }, { sandbox, session }) {
     const entry = await sandbox.stat(path)

@@ -27,6 +27,7 @@ does not make new files (use fs.write), and refuses files above 1 MiB, binary fi
   requires_approval: true,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'write' }] },
+  errors: ['invalid_argument', 'execution_failed'],
   examples: [{ title: 'A line at the beginning', args: { path: 'README.md', line: 0, content: '# Demo\n' } }],
   async handler({ path, line, content }, { sandbox }) {
     if (!(await sandbox.stat(path)))

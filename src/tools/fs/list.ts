@@ -32,6 +32,7 @@ subdirectory instead.`,
   requires_approval: false,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [
     { title: 'The root of the workspace', args: {} },
     { title: 'Everything under src', args: { path: 'src', recursive: true, max_entries: 500 } },

@@ -25,6 +25,7 @@ false, unless exist_ok is false.`,
   requires_approval: false,
   timeout_seconds: 20,
   policy: { paths: [{ field: 'path', access: 'write' }] },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'A directory for fixtures', args: { path: 'test/fixtures' } }],
   async handler({ path, create_parents, mode, exist_ok }, { sandbox }) {
     const { created } = await sandbox.mkdir(path, { create_parents, mode })

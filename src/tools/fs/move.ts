@@ -26,6 +26,7 @@ is a success with moved false.`,
       { field: 'destination_path', access: 'write' },
     ],
   },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'Rename a file', args: { source_path: 'src/util.ts', destination_path: 'src/dates.ts' } }],
   async handler({ source_path, destination_path, overwrite, create_parents }, { sandbox }) {
     const paths = { source_path: shownPath(source_path), destination_path: shownPath(destination_path) }

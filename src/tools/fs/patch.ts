@@ -30,6 +30,7 @@ previous content of each file is kept for one undo. For a small change in one fi
   timeout_seconds: 45,
   policy: { patches: ['unified_diff'] },
   primary_output: 'output',
+  errors: ['invalid_argument', 'execution_failed', 'git_repo_error'],
   examples: [
     {
       title: 'Mend one line',

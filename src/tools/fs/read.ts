@@ -27,6 +27,7 @@ with a larger max_bytes, or search it with fs.search. It does not read directori
   timeout_seconds: 20,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   primary_output: 'content',
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'A source file', args: { path: 'src/main.ts' } }],
   async handler({ path, max_bytes }, { sandbox }) {
     const { content, size_bytes: total_bytes } = await sandbox.read(path, { max_bytes })

@@ -31,6 +31,7 @@ most 16 MiB. A range past the end is a success with empty content.`,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   primary_output: 'content',
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'Around line 120', args: { path: 'src/main.ts', start_line: 100, end_line: 140 } }],
   async handler({ path, start_line, end_line = start_line + 99 }, { sandbox }) {
     if (end_line < start_line)

@@ -27,6 +27,7 @@ and the line. Hidden files are searched; .git, binary files, files above 16 MiB 
   requires_approval: false,
   timeout_seconds: 30,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'Where a function is defined', args: { pattern: 'function\\s+parseDate\\b', path: 'src' } }],
   async handler(args, context) {
     const { matches: found, truncated, exit_code } = await searchText(args, context)

@@ -22,6 +22,7 @@ itself, not what it leads to.`,
   requires_approval: false,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument'],
   examples: [{ title: 'Is there a lockfile?', args: { path: 'package-lock.json' } }],
   async handler({ path }, { sandbox }) {
     const entry = await sandbox.stat(path)

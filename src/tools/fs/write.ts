@@ -23,6 +23,7 @@ kept for one undo. At most 1 MiB. It does not write under a .git directory, and 
   requires_approval: true,
   timeout_seconds: 20,
   policy: { paths: [{ field: 'path', access: 'write' }], encoded: [{ field: 'content', by: 'encoding' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'A note', args: { path: 'notes/demo.txt', content: 'hola' } }],
   async handler({ path, content, encoding, create_parents }, { sandbox }) {
     const bytes = encoding === 'base64' ? decodeBase64(content) : Buffer.from(content)

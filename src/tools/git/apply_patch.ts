@@ -26,6 +26,7 @@ session's, anything in .git, and symbolic links. Use fs.edit for a small change 
   timeout_seconds: 45,
   policy: { patches: ['patch'] },
   primary_output: 'output',
+  errors: ['invalid_argument', 'execution_failed', 'git_repo_error'],
   examples: [
     {
       title: 'Mend one line',

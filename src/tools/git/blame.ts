@@ -27,6 +27,7 @@ else; what the repository lists as commits to ignore is not ignored. Files above
   timeout_seconds: 30,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   primary_output: 'blame',
+  errors: ['invalid_argument', 'not_found', 'git_repo_error'],
   examples: [{ title: 'Who wrote these lines', args: { path: 'src/main.ts', start_line: 10, end_line: 30 } }],
   async handler({ path, start_line, end_line }, context) {
     // Blame takes a path and no pathspec: what is checked here is the same.

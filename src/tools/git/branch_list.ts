@@ -35,6 +35,7 @@ fetch: it asks nobody. To make or switch branches use git.checkout. It changes n
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 20,
+  errors: ['git_repo_error'],
   examples: [{ title: 'Everything that is known', args: { all: true } }],
   async handler({ all, remotes }, context) {
     const repository = await openRepository(context)

@@ -32,6 +32,7 @@ does not restore single files: use git.diff_file and fs.write, or workspace.undo
   timeout_seconds: 30,
   policy: { refs: ['ref', 'start_point'], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'execution_failed', 'git_repo_error'],
   examples: [
     { title: 'To a branch', args: { ref: 'main' } },
     { title: 'A new branch from the last commit', args: { ref: 'fix/sum', create: true } },

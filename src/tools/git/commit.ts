@@ -38,6 +38,7 @@ does not amend; look at git.status and git.diff with staged before.`,
   timeout_seconds: 30,
   policy: { paths: [{ field: 'paths', access: 'write' }] },
   primary_output: 'output',
+  errors: ['invalid_argument', 'execution_failed', 'git_repo_error'],
   examples: [{ title: 'One file', args: { message: 'Mend the sum', paths: ['src/sum.ts'] } }],
   async handler({ message, all, paths }, context) {
     if (all && paths.length > 0)

@@ -29,6 +29,7 @@ against the index, with staged the index against HEAD, with base either of them 
   output_limit_kb: 1024,
   policy: { paths: [{ field: 'paths', access: 'read' }], refs: ['base'] },
   primary_output: 'diff',
+  errors: ['invalid_argument', 'git_repo_error'],
   examples: [
     { title: 'All changes that are not staged', args: {} },
     { title: 'One directory against the last commit', args: { base: 'HEAD', paths: ['src'] } },

@@ -31,6 +31,7 @@ that git does not track has no diff. No difference is a success with an empty di
   timeout_seconds: 30,
   policy: { paths: [{ field: 'path', access: 'read' }], refs: ['ref'] },
   primary_output: 'diff',
+  errors: ['invalid_argument', 'git_repo_error'],
   examples: [{ title: 'What was changed in a file', args: { path: 'src/sum.ts' } }],
   async handler({ path, ref, stat, context }, toolContext) {
     const specs = pathspecs(toolContext.session.allowed_paths, [path])

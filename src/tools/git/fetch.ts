@@ -30,6 +30,7 @@ git.pull. Only for sessions with network. It takes no URL, and uses no credentia
   timeout_seconds: 60,
   policy: { remotes: ['remote'], refspecs: [{ field: 'refspec', reach: 'source' }], needs_network: true },
   primary_output: 'output',
+  errors: ['execution_failed', 'git_repo_error'],
   examples: [{ title: 'What is new', args: { prune: true } }],
   async handler({ remote, refspec, prune, tags }, context) {
     const { metadata } = context.session

@@ -10,6 +10,8 @@ import type { ToolError } from '../../domain/errors.ts'
 import { newId } from '../../domain/ids.ts'
 import checkout from './checkout.ts'
 import fetch from './fetch.ts'
+import { openRepository } from './git-command.ts'
+import { openRemote } from './git-remote.ts'
 import pull from './pull.ts'
 import push from './push.ts'
 
@@ -441,6 +443,13 @@ describe('a remote', () => {
     const error = await failure(fetch)
     expect(error).toMatchObject({ code: 'git_repo_error' })
     expect(JSON.stringify([error.message, (error as { output?: unknown }).output])).not.toContain('hunter2pass')
+  })
+
+  it('tells what git does not understand from a remote that it cannot use', async () => {
+    const context = workspace.context(fetch)
+    const remote = await openRemote(await openRepository(context), context, 'origin', 'fetch')
+    await expect(remote.run(['fetch', '--no-such-option'])).rejects.toMatchObject({ code: 'git_usage_error', exitCode: 129 })
+    await expect(remote.run(['fetch', '--', 'origin', 'nowhere'])).rejects.toMatchObject({ code: 'git_repo_error' })
   })
 
   it.each<[Tool, object]>([

@@ -17,6 +17,7 @@ import { SECRET, ToolWorkspace } from '../../../test/support/tool-workspace.ts'
 import type { Tool } from '../../catalog/define-tool.ts'
 import applyPatch from './apply_patch.ts'
 import diff from './diff.ts'
+import { openRepository } from './git-command.ts'
 import { overridesFor } from './git-overrides.ts'
 import { isRef } from './git-ref.ts'
 import { pathspecs } from './git-scope.ts'
@@ -548,6 +549,17 @@ describe('a hostile repository', () => {
 })
 
 describe('the parts', () => {
+  it('tells a command line that git does not understand from a repository that it cannot use', async () => {
+    const repository = await openRepository(workspace.context(status))
+    await expect(repository.run(['status', '--no-such-option'])).rejects.toMatchObject({
+      code: 'git_usage_error',
+      exitCode: 129,
+      message: expect.stringContaining('no-such-option'),
+    })
+    await expect(repository.run(['log', 'nowhere', '--'])).rejects.toMatchObject({ code: 'git_repo_error', exitCode: 128 })
+    await expect(repository.run(['diff', '--exit-code', 'HEAD~0'])).resolves.toMatchObject({ exit_code: 0 })
+  })
+
   it.each(['HEAD', 'main', 'HEAD~2', 'v1.0^{commit}', 'feature/x', 'origin/main@{1}', 'a'.repeat(40)])('%s is a ref', (ref) => {
     expect(isRef(ref)).toBe(true)
   })

@@ -37,6 +37,7 @@ only some paths, the commits that changed something there. It changes nothing. F
   timeout_seconds: 20,
   output_limit_kb: 1024,
   policy: { refs: ['ref'] },
+  errors: ['invalid_argument', 'git_repo_error'],
   examples: [{ title: 'The last five commits', args: { max_count: 5 } }],
   async handler({ ref, max_count }, context) {
     const specs = pathspecs(context.session.allowed_paths)

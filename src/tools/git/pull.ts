@@ -40,6 +40,7 @@ merge programs of the repository do not run. To look before, use git.fetch and g
     whole_repository: true,
   },
   primary_output: 'output',
+  errors: ['invalid_argument', 'execution_failed', 'git_repo_error'],
   examples: [{ title: "Bring others' work in", args: { rebase: true } }],
   async handler({ remote, refspec, rebase }, context) {
     const asked = refspec === undefined ? null : checkedRefspec(refspec, 'source', context)

@@ -37,6 +37,7 @@ session was cloned with. Only for sessions with network.`,
     whole_repository: true,
   },
   primary_output: 'output',
+  errors: ['execution_failed', 'git_repo_error'],
   examples: [
     { title: 'The current branch', args: { set_upstream: true } },
     { title: 'Under another name', args: { refspec: 'HEAD:review/fix-sum' } },

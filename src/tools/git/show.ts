@@ -31,6 +31,7 @@ parent. It changes nothing. For the files as they were, apply the diff in mind o
   output_limit_kb: 1024,
   policy: { paths: [{ field: 'path', access: 'read' }], refs: ['ref'] },
   primary_output: 'show',
+  errors: ['invalid_argument', 'git_repo_error'],
   examples: [
     { title: 'The last commit', args: {} },
     { title: 'What a commit did to one file', args: { ref: 'HEAD~3', path: 'src/main.ts', stat: false } },

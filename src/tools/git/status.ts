@@ -18,6 +18,7 @@ nothing, and looks into no submodule's working tree. For the changes themselves 
   requires_approval: false,
   timeout_seconds: 20,
   primary_output: 'status',
+  errors: ['git_repo_error'],
   examples: [{ title: 'What has changed', args: {} }],
   async handler({ short }, context) {
     const repository = await openRepository(context)

@@ -34,6 +34,7 @@ no modules in a session without network.`,
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'Everything', args: {} },
     { title: 'One small program', args: { target: 'cmd/server', output_name: 'server', ldflags: '-s -w' } },

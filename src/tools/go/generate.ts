@@ -18,6 +18,7 @@ with execution_failed. It builds nothing: call go.build or go.test afterwards, a
   timeout_seconds: 180,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'The whole module', args: {} }],
   async handler({ target }, context) {
     const packages = await goPackages(target, context)

@@ -23,6 +23,7 @@ which a session without network cannot; it upgrades nothing that is there.`,
   timeout_seconds: 180,
   policy: { whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'execution_failed'],
   examples: [{ title: 'Is it tidy?', args: { check: true } }],
   async handler({ check }, context) {
     await requireAtRoot(context.sandbox, 'go.mod')

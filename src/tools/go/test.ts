@@ -34,6 +34,7 @@ compiled it ends with execution_failed and what the compiler said. It fetches no
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'package', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed', 'tests_failed'],
   examples: [
     { title: 'All tests, with coverage', args: { coverage: true } },
     { title: 'One test', args: { package: 'internal/dates', run_pattern: '^TestParse$' } },

@@ -18,6 +18,7 @@ whole output and the findings of the compiler. It installs nothing: call node.in
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'Build', args: {} }],
   async handler({ target }, context) {
     const { commands, missing } = await planNpmScript('build', target, context)

@@ -22,6 +22,7 @@ can only install what lies in the workspace or in npm's cache. It adds no new de
   timeout_seconds: 300,
   policy: { whole_repository: true },
   primary_output: 'output',
+  errors: ['execution_failed'],
   examples: [
     { title: 'As the lockfile says', args: {} },
     { title: 'Without a lockfile', args: { use_ci: false } },

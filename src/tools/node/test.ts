@@ -19,6 +19,7 @@ nothing. For projects of any language use repo.run_tests.`,
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed', 'tests_failed'],
   examples: [
     { title: 'All tests', args: {} },
     { title: 'One file', args: { target: 'test/dates.test.js' } },

@@ -18,6 +18,7 @@ execution_failed and are listed in diagnostics. It installs nothing and changes 
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'Check the types', args: {} }],
   async handler({ target }, context) {
     const { commands, missing } = await planNpmScript('typecheck', target, context)

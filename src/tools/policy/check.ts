@@ -25,6 +25,7 @@ may be refused, or to plan. An unknown tool is answered with allowed false. An a
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 5,
+  errors: [],
   examples: [{ title: 'May a file be written?', args: { tool_name: 'fs.write', args: { path: 'notes.txt', content: 'x' } } }],
   async handler({ tool_name, args }, { catalog, policy }) {
     const tool = catalog.get(tool_name)

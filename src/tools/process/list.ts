@@ -23,6 +23,7 @@ sandbox: after a restart of it the list is empty. For what one of them printed u
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 15,
+  errors: [],
   examples: [{ title: 'What runs', args: {} }],
   async handler(_, { sandbox }) {
     return { output: { processes: await sandbox.listProcesses() } }

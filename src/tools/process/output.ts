@@ -23,6 +23,7 @@ process has ended. Only the last MiB is kept. It does not wait: to see more, cal
   requires_approval: false,
   timeout_seconds: 15,
   primary_output: 'text',
+  errors: ['not_found'],
   examples: [{ title: 'From the beginning', args: { process_id: 'p1' } }],
   async handler({ process_id, after }, { sandbox }) {
     return { output: await sandbox.processOutput(process_id, after) }

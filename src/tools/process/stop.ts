@@ -17,6 +17,7 @@ nothing but processes that were started with shell.exec and background.`,
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 15,
+  errors: ['not_found'],
   examples: [{ title: 'End a server', args: { process_id: 'p1' } }],
   async handler({ process_id, signal }, { sandbox }) {
     return { output: await sandbox.stopProcess(process_id, `SIG${signal}`) }

@@ -35,6 +35,7 @@ workspace (--find-links, paths). It never installs into the system.`,
     whole_repository: true,
   },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'What requirements.txt says', args: {} },
     { title: 'For development', args: { requirements_file: 'requirements-dev.txt' } },

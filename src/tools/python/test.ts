@@ -29,6 +29,7 @@ pytest is missing, finds no test or cannot run, with execution_failed. It instal
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed', 'tests_failed'],
   examples: [
     { title: 'All tests, up to ten failures', args: { max_fail: 10 } },
     { title: 'One test', args: { target: 'tests/test_dates.py::test_parse' } },

@@ -19,6 +19,7 @@ workspace, and finds neither missing imports nor wrong types; for those run the 
   timeout_seconds: 180,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'Everything', args: {} },
     { title: 'One package', args: { target: 'src/demo' } },

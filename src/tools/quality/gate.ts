@@ -26,6 +26,7 @@ repo.coverage_report, repo.static_analysis or ci.run_pipeline for that.`,
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 30,
+  errors: [],
   examples: [
     { title: 'No test may fail', args: { metrics: { failed_tests_count: 0 } } },
     {

@@ -32,6 +32,7 @@ that it compiles use repo.validate, for something to ship repo.package.`,
     whole_repository: true,
   },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'Build it', args: {} }],
   async handler({ target, extra_args }, context) {
     const built = await runForProject(

@@ -41,6 +41,7 @@ no contents (git.diff does) and changes nothing.`,
   requires_approval: false,
   timeout_seconds: 90,
   policy: { paths: [{ field: 'path', access: 'read' }], refs: ['base_ref'] },
+  errors: ['invalid_argument', 'git_repo_error'],
   examples: [
     { title: 'What is changed here?', args: {} },
     { title: 'What did this branch change?', args: { base_ref: 'main', path: 'src' } },

@@ -33,6 +33,7 @@ installs nothing, and does not say which lines are missing beyond what the tools
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed', 'tests_failed'],
   examples: [{ title: 'How much do the tests cover?', args: {} }],
   async handler({ target }, context) {
     const project = await detectProject(context.sandbox)

@@ -18,6 +18,7 @@ only for C sources.`,
   requires_approval: false,
   timeout_seconds: 15,
   policy: { whole_repository: true },
+  errors: [],
   examples: [{ title: 'What is this?', args: {} }],
   async handler(_, { sandbox }) {
     const { type, flavor } = await detectProject(sandbox)

@@ -25,6 +25,7 @@ starts nothing, and does not say whether the toolchain is installed in the sandb
   requires_approval: false,
   timeout_seconds: 20,
   policy: { whole_repository: true },
+  errors: [],
   examples: [{ title: 'What builds this?', args: {} }],
   async handler(_, { sandbox }) {
     const project = await detectProject(sandbox)

@@ -35,6 +35,7 @@ comments and strings too, and may take one name for another of the same spelling
   requires_approval: false,
   timeout_seconds: 120,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'Who calls parseDate?', args: { symbol: 'parseDate', include_declarations: false } }],
   async handler({ symbol, path, max_references, max_results, case_sensitive, include_declarations }, context) {
     const most = max_results ?? max_references

@@ -30,6 +30,7 @@ installs no dependencies.`,
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'Something to ship', args: {} }],
   async handler({ target }, context) {
     const ran = await runForProject(

@@ -76,6 +76,7 @@ export async function runPlan(
         output: report(cut),
         exitCode: error.exitCode,
         artifacts: [textArtifact(artifactName, cut.output)],
+        sandboxFault: error.sandboxFault,
         cause: error,
       })
     }

@@ -23,6 +23,7 @@ output; if none could be run (they do not compile or load, the runner is missing
     whole_repository: true,
   },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed', 'tests_failed'],
   examples: [
     { title: 'All tests', args: {} },
     { title: 'One file', args: { target: 'test/dates.test.ts' } },

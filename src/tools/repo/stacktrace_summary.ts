@@ -32,6 +32,7 @@ not explain a trace, and reads no source.`,
     command_args: [{ field: 'extra_args', allow: anyExtraArg('test') }],
     whole_repository: true,
   },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'Run the tests and find what crashes', args: {} },
     { title: 'Read an output', args: { output: 'panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:5 +0x1d\n' } },

@@ -24,6 +24,7 @@ same output. It changes no source and installs no linter.`,
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'What is wrong here?', args: {} }],
   async handler({ target }, context) {
     const ran = await runForProject(

@@ -30,6 +30,7 @@ outline of a file repo.symbols. Nothing found is a success.`,
   requires_approval: false,
   timeout_seconds: 120,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'Where is parseDate used?', args: { symbol: 'parseDate', path: 'src', whole_word: true } }],
   async handler({ symbol, path, max_results, case_sensitive, whole_word, use_regex }, context) {
     const search = { pattern: symbol, path, max_results, fixed: !use_regex, ignore_case: !case_sensitive, whole_word }

@@ -31,6 +31,7 @@ looks into one file only: to find a name everywhere use repo.symbol_search.`,
   requires_approval: false,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'What is in this file?', args: { path: 'src/dates.ts' } }],
   async handler({ path }, { sandbox, signal, excerpt }) {
     const { content, size_bytes } = await sandbox.read(path, { max_bytes: MOST_BYTES })

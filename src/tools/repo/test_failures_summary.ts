@@ -41,6 +41,7 @@ without it the tests are run. Tests that fail are no error here; tests that cann
     whole_repository: true,
   },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'Run the tests and say what fails', args: {} },
     { title: 'Read an output', args: { output: '--- FAIL: TestSum (0.00s)\nFAIL\texample.com/demo\t0.01s\n', max_failures: 5 } },

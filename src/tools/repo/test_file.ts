@@ -42,6 +42,7 @@ after timeout_seconds. For all tests use repo.run_tests, which needs no approval
   output_limit_kb: 2048,
   policy: { paths: [{ field: 'path', access: 'read' }], whole_repository: true },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'One file', args: { path: 'tests/test_dates.py' } },
     { title: 'Some of its tests', args: { path: 'src/dates.test.ts', pattern: 'leap year', timeout_seconds: 60 } },

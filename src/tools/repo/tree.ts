@@ -33,6 +33,7 @@ fs.list.`,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   primary_output: 'tree',
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'Directories, two levels', args: { max_depth: 2, show_files: false } }],
   async handler({ path, max_depth, show_files, ignore }, { sandbox }) {
     const ignored = new Set(

@@ -43,6 +43,7 @@ execution_failed, with the places in diagnostics. It runs no tests and looks for
   policy: { paths: [{ field: 'target', access: 'read' }], whole_repository: true },
   primary_output: 'output',
   output_limit_kb: 2048,
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'Does it compile?', args: {} }],
   async handler({ target }, context) {
     const ran = await runForProject(

@@ -23,6 +23,7 @@ must be vendored or in cargo's cache. For tests use rust.test, for lints rust.cl
   output_limit_kb: 2048,
   policy: { whole_repository: true },
   primary_output: 'output',
+  errors: ['execution_failed'],
   examples: [{ title: 'Optimized', args: { release: true } }],
   async handler({ target, release }, context) {
     await requireAtRoot(context.sandbox, 'Cargo.toml')

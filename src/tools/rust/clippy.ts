@@ -20,6 +20,7 @@ do. It changes no source: clippy's own suggestions are in the output, to be appl
   timeout_seconds: 300,
   policy: { whole_repository: true },
   primary_output: 'output',
+  errors: ['execution_failed'],
   examples: [{ title: 'List warnings, and go on', args: { deny_warnings: false } }],
   async handler({ deny_warnings }, context) {
     await requireAtRoot(context.sandbox, 'Cargo.toml')

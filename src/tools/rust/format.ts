@@ -17,6 +17,7 @@ what changed, and workspace.undo_edit does not know of it.`,
   timeout_seconds: 180,
   policy: { whole_repository: true },
   primary_output: 'output',
+  errors: ['execution_failed'],
   examples: [
     { title: 'Is it formatted?', args: {} },
     { title: 'Format it', args: { check: false } },

@@ -20,6 +20,7 @@ repo.run_tests.`,
   output_limit_kb: 2048,
   policy: { whole_repository: true },
   primary_output: 'output',
+  errors: ['execution_failed', 'tests_failed'],
   examples: [{ title: 'All tests', args: {} }],
   async handler({ target }, context) {
     await requireAtRoot(context.sandbox, 'Cargo.toml')

@@ -33,6 +33,7 @@ same document. It reads files only: nothing is run, and what is not in a lockfil
   requires_approval: false,
   timeout_seconds: 240,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'The project at the root', args: {} }],
   async handler({ path, format, max_components }, context) {
     const { project_type, dependencies, truncated, sources } = await takeInventory(path, max_components, context)

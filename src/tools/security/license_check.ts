@@ -44,6 +44,7 @@ It goes by what packages declare, and reads no licence texts.`,
   timeout_seconds: 180,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   primary_output: 'summary',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'No strong copyleft', args: { denied_licenses: ['GPL-2.0', 'GPL-3.0', 'AGPL-3.0'] } }],
   async handler({ path, max_dependencies, allowed_licenses, denied_licenses, unknown_policy }, context) {
     const { dependencies, truncated } = await takeInventory(path, max_dependencies, context)

@@ -43,6 +43,7 @@ the text by rules and nothing else: no image is pulled or opened, and no vulnera
   requires_approval: false,
   timeout_seconds: 240,
   policy: { paths: [{ field: 'path', access: 'read' }] },
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [
     { title: 'The Dockerfile at the root', args: {} },
     { title: "An image's name", args: { image_ref: 'node:24-slim', severity_threshold: 'low' } },

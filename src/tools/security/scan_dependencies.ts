@@ -28,6 +28,7 @@ For licences with a verdict use security.license_check, for a bill of materials 
   timeout_seconds: 180,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found', 'execution_failed'],
   examples: [{ title: 'The project at the root', args: {} }],
   async handler({ path, max_dependencies }, context) {
     const { project_type, dependencies, truncated, sources, notes } = await takeInventory(path, max_dependencies, context)

@@ -37,6 +37,7 @@ there are false alarms, and an empty list proves nothing.`,
   timeout_seconds: 90,
   policy: { paths: [{ field: 'path', access: 'read' }] },
   primary_output: 'output',
+  errors: ['invalid_argument', 'not_found'],
   examples: [{ title: 'The whole workspace', args: {} }],
   async handler({ path, max_results }, context) {
     // Some lines are no secrets after all.

@@ -45,6 +45,7 @@ process.stop. At its deadline a command is killed with all that it started. Ther
   output_limit_kb: 1024,
   policy: { paths: [{ field: 'cwd', access: 'read' }], writes_anywhere: true, needs_setting: 'CLOISTER_SHELL' },
   primary_output: 'stdout',
+  errors: ['invalid_argument', 'not_found'],
   examples: [
     { title: 'Count lines', args: { command: 'wc -l src/*.ts | tail -1' } },
     { title: 'A server that keeps running', args: { command: 'npm run dev', background: true } },

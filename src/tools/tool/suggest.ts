@@ -50,6 +50,7 @@ and slowness in the last 30 days take away, and why tells each part. Scores are 
   risk_level: 'low',
   requires_approval: false,
   timeout_seconds: 5,
+  errors: [],
   examples: [{ title: 'How to find something', args: { task: 'find where a function is called' } }],
   async handler({ task, top_k, scope, family }, { catalog }) {
     const tools = catalog

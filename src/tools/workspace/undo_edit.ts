@@ -16,6 +16,7 @@ neither has the undo of a file that was new. It knows nothing of changes by git,
   requires_approval: true,
   timeout_seconds: 15,
   policy: { paths: [{ field: 'path', access: 'write' }] },
+  errors: ['invalid_argument'],
   examples: [{ title: 'Take the last edit back', args: { path: 'src/sum.ts' } }],
   async handler({ path }, { sandbox }) {
     try {
