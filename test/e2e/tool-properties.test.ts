@@ -1,15 +1,19 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { loadCatalog } from '../../src/catalog/load-catalog.ts'
 import type { ToolMetadata } from '../../src/domain/tool.ts'
+import { GitHttpServer } from '../support/git-http-server.ts'
 import { ServerProcess } from '../support/server-process.ts'
+import { undeclaredError } from '../support/tool-errors.ts'
 
 /**
- * Random arguments against every tool's schema, through the whole server: never our fault (5xx), never a call that hangs, never a
- * file touched outside of the session. The seed is printed; CLOISTER_TEST_SEED plays it again.
+ * Random arguments against every tool's schema, through the whole server: never our fault (5xx), never an error that the tool does not
+ * declare, never a call that hangs, never a file touched outside of the session. The seed is printed; CLOISTER_TEST_SEED plays it again.
  */
 
 const CASES_PER_TOOL = 40
@@ -32,13 +36,20 @@ let server: ServerProcess
 let outside: string
 let tools: ToolMetadata[]
 let id: string
+let networked: string
 let other: string
+let repositories: string
+let origin: GitHttpServer
 beforeAll(async () => {
   outside = mkdtempSync(join(tmpdir(), 'cloister-outside-'))
   writeFileSync(join(outside, 'canary'), 'untouched')
+  repositories = mkdtempSync(join(tmpdir(), 'cloister-properties-'))
+  execFileSync('git', ['init', '-q', '--bare', '-b', 'main', join(repositories, 'origin')])
+  origin = await GitHttpServer.start(repositories, { push: true })
   server = await ServerProcess.start({
     env: {
       CLOISTER_SHELL: '1',
+      CLOISTER_ALLOW_HOST_NETWORK: '1',
       WORKSPACE_RATE_LIMIT_PER_MINUTE: '0',
       WORKSPACE_RATE_LIMIT_PER_MINUTE_PER_PRINCIPAL: '0',
       WORKSPACE_MAX_CONCURRENCY_PER_SESSION: '0',
@@ -54,11 +65,26 @@ beforeAll(async () => {
   })
   expect(session).toMatchObject({ state: 'idle', state_reason: null })
   id = session.id
-  tools = (await server.request('GET', `/v1/sessions/${id}/tools`)).body.tools
+  const connected = await server.session({
+    principal: { tenant_id: 'default', actor_id: 'admin', roles: ['developer', 'devops', 'platform_admin'] },
+    network: 'host',
+    setup: [
+      '#!/bin/sh',
+      'set -e',
+      'git init -q -b main . && git config user.name a && git config user.email a@b && echo a > b.txt && git add . && git commit -qm a',
+      `git remote add origin ${origin.origin}/origin && git push -q origin main main:other`,
+    ].join('\n'),
+  })
+  expect(connected).toMatchObject({ state: 'idle', state_reason: null })
+  networked = connected.id
+  origin.requests.length = 0
+  tools = (await server.request('GET', `/v1/sessions/${networked}/tools`)).body.tools
 })
 afterAll(async () => {
-  await server.destroy()
+  await server?.destroy()
+  await origin?.stop()
   rmSync(outside, { recursive: true })
+  rmSync(repositories, { recursive: true, force: true })
 })
 
 const hostileString = (maxLength = 10_000) =>
@@ -73,6 +99,7 @@ const hostileString = (maxLength = 10_000) =>
       'src',
       'src/a.txt',
       'b.txt',
+      'b.txt/below',
       'link/passwd',
       'new/file',
       '/session/data/x',
@@ -86,6 +113,9 @@ const hostileString = (maxLength = 10_000) =>
       '--upload-pack=id',
       '-C/',
       'HEAD',
+      'origin',
+      'main',
+      'other:main',
       'HEAD~1',
       '*',
       '(',
@@ -146,13 +176,18 @@ function argsOf(schema: Schema): fc.Arbitrary<unknown> {
 it('whatever the arguments, a call is answered, is not our fault, and stays inside', async () => {
   process.stdout.write(`seed: ${SEED}\n`)
   const before = fingerprint()
-  let cases = 0
+  const tried = new Map<string, number>()
   for (const tool of tools) {
     await fc.assert(
       fc.asyncProperty(argsOf(tool.input_schema as Schema), fc.boolean(), async (args, approved) => {
-        cases++
+        tried.set(tool.name, (tried.get(tool.name) ?? 0) + 1)
         const answer = await Promise.race([
-          server.invoke(id, tool.name, args as Record<string, unknown>, approved ? { approved } : {}),
+          server.invoke(
+            tool.policy.needs_network ? networked : id,
+            tool.name,
+            args as Record<string, unknown>,
+            approved ? { approved } : {},
+          ),
           new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`${tool.name} hangs`)), HANGS).unref()),
         ])
         expect([tool.name, answer.status, answer.text.slice(0, 500)]).toEqual([
@@ -160,13 +195,19 @@ it('whatever the arguments, a call is answered, is not our fault, and stays insi
           expect.toSatisfy((status) => status < 500),
           expect.any(String),
         ])
+        expect([tool.name, undeclaredError(tool, answer)]).toEqual([tool.name, null])
         expect(answer.text).not.toMatch(/root:[^"]*:0:0|properties-secret-value|the-other-sessions-secret/)
       }),
-      { numRuns: CASES_PER_TOOL, seed: SEED, endOnFailure: true, interruptAfterTimeLimit: 120_000 },
+      { numRuns: CASES_PER_TOOL, seed: SEED, endOnFailure: true, interruptAfterTimeLimit: 120_000, markInterruptAsFailure: true },
     )
   }
-  process.stdout.write(`${cases} calls of ${tools.length} tools\n`)
-  expect(cases).toBeGreaterThan(1000)
+  const cases = [...tried.values()].reduce((sum, count) => sum + count, 0)
+  process.stdout.write(`${cases} calls of ${tried.size} tools\n`)
+  const catalog = (await loadCatalog()).list().map(({ metadata }) => [metadata.name, CASES_PER_TOOL] as const)
+  expect(Object.fromEntries(tried)).toEqual(Object.fromEntries(catalog))
+  // Some of them were let through to the remote.
+  expect(origin.requests.length).toBeGreaterThan(0)
+  expect(server.output).not.toContain('does not declare')
   expect(fingerprint()).toEqual(before)
   expect((await server.request('GET', `/v1/sessions/${id}/events/verify`)).body.valid).toBe(true)
 }, 1_200_000)
