@@ -39,6 +39,7 @@ const says = defineTool({
   side_effects: 'none',
   risk_level: 'low',
   requires_approval: false,
+  errors: [],
   timeout_seconds: 5,
   examples: [],
   async handler({ characters }) {

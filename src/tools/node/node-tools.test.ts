@@ -169,10 +169,14 @@ describe('node.test', () => {
   })
 
   it('reads the coverage that the runner prints, and gives the secrets to the tests', async () => {
-    const script = 'node -e "console.log(\'All files | 87.5 | 80 | 90 |\'); console.log([...process.env.API_TOKEN].reverse().join(\'\'))"'
+    const script =
+      "node -e \"console.log('All files | 87.5 | 80 | 90 |'); console.log([...process.env.API_TOKEN].reverse().join(''))\""
     await workspace.plant({ 'package.json': manifest({ test: script }) })
     const { output } = await workspace.call(test)
-    expect(output).toMatchObject({ coverage_percent: 87.5, output: expect.stringContaining([...SECRET.value].reverse().join('')) })
+    expect(output).toMatchObject({
+      coverage_percent: 87.5,
+      output: expect.stringContaining([...SECRET.value].reverse().join('')),
+    })
   })
 
   itWithstandsAttacks(() => workspace, {
