@@ -43,7 +43,10 @@ export function askPerson({ client }: Pick<Context, 'client'>, view: TurnView, q
       }
       const [, verdict = '', reason = ''] = /^(y|yes|n|no)\b[\s,:]*(.*)$/is.exec(answer.trim()) ?? []
       // Nothing but a clear answer counts: enter alone asks again.
-      if (verdict === '') continue
+      if (verdict === '') {
+        if (answer.trim() !== '') view.note('y approves it, n denies it')
+        continue
+      }
       const decision = verdict.toLowerCase().startsWith('y') ? 'approve' : 'deny'
       try {
         const done = decision === 'approve' ? 'approved' : 'denied'

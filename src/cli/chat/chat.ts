@@ -8,7 +8,7 @@ import { Output } from '../output.ts'
 import { runningTurn } from '../running-turn.ts'
 import { TextView } from '../text-view.ts'
 import { type ChatDesk, completeCommand, runChatCommand } from './chat-commands.ts'
-import { Conversation } from './conversation.ts'
+import { Conversation, isCommand } from './conversation.ts'
 import { HistoryFile } from './history-file.ts'
 import { NumberedCalls } from './numbered-calls.ts'
 
@@ -25,6 +25,8 @@ export class Chat {
   readonly #approver: Approver
   readonly #terminal: boolean
   readonly #calls = new NumberedCalls()
+  /** A command ended the conversation, and has said so. */
+  #left = false
 
   /** @param yes approve whatever the agent asks for */
   constructor(context: Context, sessionId: string, yes: boolean) {
@@ -39,6 +41,7 @@ export class Chat {
       history: this.#terminal ? this.#tried(() => history.load(), []) : [],
       remember: (entry) => this.#tried(() => history.add(entry), undefined),
       complete: completeCommand,
+      command: (line) => void this.#patiently(() => this.#command(line)),
       say: (text) => this.#out.note(text),
     })
     this.#out = new Output(
@@ -50,7 +53,7 @@ export class Chat {
     this.#approver = yes
       ? approveAll(asking, this.#view)
       : this.#terminal
-        ? askPerson(asking, this.#view, (prompt, signal) => this.#conversation.ask(prompt, signal))
+        ? askPerson(asking, this.#view, (prompt, signal) => this.#ask(prompt, signal))
         : tellHow(this.#view, true)
   }
 
@@ -101,14 +104,31 @@ export class Chat {
 
   /** @returns whether the conversation goes on */
   async #take(content: string): Promise<boolean> {
-    if (!/^\/[a-z]/.test(content)) return await this.#follow({ content })
+    return isCommand(content) ? await this.#command(content) : await this.#follow({ content })
+  }
+
+  /** @returns whether the conversation goes on */
+  async #command(content: string): Promise<boolean> {
     const desk: ChatDesk = {
       client: this.#context.client,
       sessionId: this.#sessionId,
       out: this.#out,
       calls: this.#calls,
     }
-    return await runChatCommand(desk, content)
+    if (await runChatCommand(desk, content)) return true
+    this.#left = true
+    // A turn that is followed is left by it.
+    this.#conversation.close()
+    return false
+  }
+
+  /** An answer to a question; commands are none, and act at once. */
+  async #ask(prompt: string, signal: AbortSignal): Promise<string | null> {
+    for (;;) {
+      const answer = await this.#conversation.ask(prompt, signal)
+      if (answer === null || !isCommand(answer)) return answer
+      if (!(await this.#patiently(() => this.#command(answer.trim())))) return null
+    }
   }
 
   async #follow(turn: Watch['turn']): Promise<boolean> {
@@ -126,7 +146,7 @@ export class Chat {
         }),
     )
     if (end) this.#view.turnEnded(end)
-    else this.#out.note(`the agent goes on; cloister session chat ${this.#sessionId} comes back to it`)
+    else if (!this.#left) this.#out.note(`the agent goes on; cloister session chat ${this.#sessionId} comes back to it`)
     return end !== null
   }
 

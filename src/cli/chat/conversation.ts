@@ -16,14 +16,19 @@ export interface ConversationOptions {
   remember: (entry: string) => void
   /** Words that Tab completes a line to. */
   complete: (line: string) => string[]
+  /** A command that was typed while something runs: it is not for later. */
+  command: (line: string) => void
   /** For notes to the person. */
   say: (text: string) => void
 }
 
+/** Does what was typed begin as a command, and not as a message? */
+export const isCommand = (line: string): boolean => /^\s*\/[a-z]/.test(line)
+
 /**
  * The person's side of a conversation. At a terminal a line can be edited, recalled, completed, pasted and go over several lines;
  * Ctrl-C interrupts what runs, and leaves when it is pressed twice at an empty prompt. What is typed while something runs is not shown
- * before the next prompt. From a pipe every line is one message, and its end ends the conversation.
+ * before the next prompt; messages wait for it, commands do not. From a pipe every line is one message, and its end ends the conversation.
  */
 export class Conversation {
   readonly #options: ConversationOptions
@@ -165,6 +170,7 @@ export class Conversation {
     this.#interrupts = 0
     const text = unfold(line)
     if (this.#waiting) this.#answer(text)
+    else if (this.#options.terminal && this.#onInterrupt && isCommand(text)) this.#options.command(text.trim())
     else {
       this.#lines.push(text)
       if (this.#options.terminal && text.trim() !== '') this.#options.say(`(next: ${text})`)

@@ -126,6 +126,19 @@ describe('artifact.download', () => {
     expect(await call(download, { path: 'long', max_bytes: 1024 })).toMatchObject({ size_bytes: 1024, truncated: true })
   })
 
+  it('gives base64 that is whole, whatever is asked for: what does not fit into an output comes in parts', async () => {
+    await workspace.plant({ large: 'x'.repeat(400_000) })
+    let read = 0
+    for (let parts = 0; ; parts++) {
+      const part = await call(download, { path: 'large', offset: read, max_bytes: 10 * 1024 * 1024 })
+      expect(JSON.stringify(part).length).toBeLessThan(256 * 1024)
+      read += Buffer.from(String(part['content_base64']), 'base64').length
+      if (part['truncated']) continue
+      expect([read, parts]).toEqual([400_000, 2])
+      return
+    }
+  })
+
   it('reads on from an offset: files and artifacts, and text from the next whole character', async () => {
     await workspace.plant({ parts: `${'a'.repeat(1023)}${'é'.repeat(600)}` })
     expect(await call(download, { path: 'parts', encoding: 'utf8', offset: 1024, max_bytes: 1024 })).toMatchObject({

@@ -5,11 +5,14 @@ import { ToolError } from '../../domain/errors.ts'
 import { pathArgument, shownPath } from '../workspace-path.ts'
 import { maxBytesArgument, readBytes } from './file-bytes.ts'
 
+/** Bytes whose base64 fits into the output of a call: half of a base64 is none. */
+const FIT = 180 * 1024
+
 export default defineTool({
   name: 'artifact.download',
   description: `Reads a stored artifact of this session (artifact_id, as artifact.list with stored shows it), or a file of the workspace
 (path): give exactly one of them. The content comes as base64, or as text with encoding utf8, which fails for what is no UTF-8 text. It is
-cut at max_bytes, and truncated says so: with offset it is read on. It writes nothing into the workspace: for that use fs.write. To read source code use fs.read.`,
+cut at max_bytes (base64 at 184320 at most), and truncated says so: with offset it is read on. It writes nothing into the workspace: for that use fs.write. To read source code use fs.read.`,
   input: z.object({
     path: pathArgument('A file of the workspace.').optional(),
     artifact_id: z.string().min(1).max(64).optional().describe('A stored artifact of this session.'),
@@ -40,7 +43,8 @@ cut at max_bytes, and truncated says so: with offset it is read on. It writes no
     { title: 'A stored artifact', args: { artifact_id: 'art_01h2xcejqtf2nbrexx3vqjhp41' } },
   ],
   async handler({ path, artifact_id, encoding, offset, max_bytes }, context) {
-    const found = await find({ path, artifact_id, offset, max_bytes }, context)
+    const most = encoding === 'base64' ? Math.min(max_bytes, FIT) : max_bytes
+    const found = await find({ path, artifact_id, offset, max_bytes: most }, context)
     const { content, truncated } = found
     const common = { encoding, size_bytes: content.length, sha256: sha256(content), truncated }
     if (encoding === 'base64')
