@@ -153,7 +153,7 @@ class TurnFollower {
   #decided({ type, data, ...entry }: Event | Delta): void {
     const by = 'actor' in entry && entry.actor.kind === 'user' ? ` by ${entry.actor.id}` : ''
     const why = typeof data['reason'] === 'string' && data['reason'] !== '' ? `: ${data['reason']}` : ''
-    const what = type === 'approval.expired' ? 'expired' : `${String(data['status'])} elsewhere${by}`
+    const what = type === 'approval.expired' ? 'expired' : `${String(data['status'])}${by}`
     this.#questions.withdraw(String(data['approval_id']), what + why)
   }
 
