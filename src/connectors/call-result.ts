@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ToolResult } from '../catalog/define-tool.ts'
 import { ToolError } from '../domain/errors.ts'
-import type { ToolArtifact } from '../domain/tool.ts'
+import type { ToolArtifact } from '../domain/tool-artifact.ts'
 import { ConnectorFault } from './connector-fault.ts'
 
 const MOST_BLOCKS = 256

@@ -1,4 +1,4 @@
-import type { ToolArtifact } from './tool.ts'
+import type { ToolArtifact } from './tool-artifact.ts'
 
 /** Codes of refusals and failures of a request, and the HTTP status of each (docs/architecture.md, "Errors"). */
 export const HTTP_STATUS = {

@@ -68,10 +68,3 @@ export interface ToolPolicyHints {
   /** Offered only by a server whose configuration switches this on: absent from the catalog otherwise. */
   needs_setting: ToolSetting | null
 }
-
-/** A file that a tool leaves behind. The gate redacts what is text and stores it outside the sandbox. */
-export interface ToolArtifact {
-  name: string
-  content_type: string
-  content: Uint8Array | string
-}

@@ -2,7 +2,7 @@ import type { ArtifactStore } from '../../artifacts/artifact-store.ts'
 import { newId } from '../../domain/ids.ts'
 import type { Artifact } from '../../domain/invocation.ts'
 import type { Redactor } from '../../domain/redaction.ts'
-import type { ToolArtifact } from '../../domain/tool.ts'
+import type { ToolArtifact } from '../../domain/tool-artifact.ts'
 import type { Store } from '../../store/store.ts'
 
 /** What calls may leave behind. 0: no limit. */

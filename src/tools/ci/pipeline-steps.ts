@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Tool, ToolContext, ToolResult } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
-import type { ToolArtifact } from '../../domain/tool.ts'
+import type { ToolArtifact } from '../../domain/tool-artifact.ts'
 
 export const stepSchema = z.object({
   name: z.enum(['build', 'static_analysis', 'tests', 'coverage', 'quality_gate']),

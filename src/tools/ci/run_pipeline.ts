@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineTool } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
-import type { ToolArtifact } from '../../domain/tool.ts'
+import type { ToolArtifact } from '../../domain/tool-artifact.ts'
 import gate from '../quality/gate.ts'
 import { judge, type Metrics, ruleResultSchema, summaryOf, thresholdsSchema } from '../quality/gate-rules.ts'
 import build from '../repo/build.ts'

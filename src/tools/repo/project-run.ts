@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ToolContext, ToolResult } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
-import type { ToolArtifact } from '../../domain/tool.ts'
+import type { ToolArtifact } from '../../domain/tool-artifact.ts'
 import { diagnosticSchema, parseDiagnostics } from '../toolchain/parse-diagnostics.ts'
 import { whatWentWrong } from '../toolchain/what-went-wrong.ts'
 import { detectProject, type Project } from './detect-project.ts'

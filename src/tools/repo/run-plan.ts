@@ -1,6 +1,6 @@
 import type { CommandResult, ToolContext } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
-import type { ToolArtifact } from '../../domain/tool.ts'
+import type { ToolArtifact } from '../../domain/tool-artifact.ts'
 import { stripAnsi } from './test-output/test-summary.ts'
 import type { Plan } from './toolchains/toolchain.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ToolContext } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
-import type { ToolArtifact } from '../../domain/tool.ts'
+import type { ToolArtifact } from '../../domain/tool-artifact.ts'
 import { detectProject } from './detect-project.ts'
 import { parseTestOutput } from './test-output/parse-test-output.ts'
 import { stripAnsi, type TestSummary } from './test-output/test-summary.ts'
