@@ -14,6 +14,7 @@ import checkout from '../../tools/git/checkout.ts'
 import commit from '../../tools/git/commit.ts'
 import push from '../../tools/git/push.ts'
 import testFile from '../../tools/repo/test_file.ts'
+import shell from '../../tools/shell/exec.ts'
 
 /** What was approved is what runs: the same call, on what the person saw. */
 
@@ -21,7 +22,7 @@ let gate: Gate
 /** Repositories elsewhere, to push to. */
 let remotes: string
 beforeAll(async () => {
-  gate = await Gate.open({ tools: [copy, remove, move, checkout, commit, push, testFile] })
+  gate = await Gate.open({ tools: [copy, remove, move, checkout, commit, push, testFile, shell] })
   remotes = mkdtempSync(join(tmpdir(), 'cloister-remotes-'))
 })
 afterAll(async () => {
@@ -83,6 +84,13 @@ const CASES: Case[] = [
     args: { path: 'a.test.mjs' },
     changes: { 'the test': 'echo "process.exit(1)" > a.test.mjs' },
     same: 'echo y > unrelated',
+  },
+  {
+    // What it finds when it runs is what runs: the directory is only where.
+    tool: 'shell.exec',
+    args: { command: 'cat sub/file', cwd: 'd' },
+    changes: { 'that there is the directory': 'rm -r d' },
+    same: 'echo y > d/sub/file',
   },
   {
     tool: 'git.commit',

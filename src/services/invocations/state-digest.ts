@@ -36,7 +36,7 @@ export async function stateDigest(tool: Tool, args: Record<string, unknown>, con
   const { metadata } = tool
   if (metadata.side_effects === 'none') return null
   const state: Record<string, string | null> = {}
-  for (const path of namedPaths(metadata, args)) state[`path ${path}`] = await context.sandbox.digest(path)
+  for (const path of await namedPaths(metadata, args, context)) state[`path ${path}`] = await context.sandbox.digest(path)
   // Who approves has seen what the tool was then said to do.
   if (metadata.connector) state['connector'] = metadata.connector.digest
   if (metadata.family === 'git') state['git'] = await gitState(context)
@@ -45,14 +45,19 @@ export async function stateDigest(tool: Tool, args: Record<string, unknown>, con
   return Object.keys(state).length === 0 ? null : sha256(canonicalJson(state))
 }
 
-/** What is read is part of it: a copy of another file is another change. */
-function namedPaths(tool: ToolMetadata, args: Record<string, unknown>): string[] {
-  const named = tool.policy.paths.flatMap(({ field }) => args[field] ?? [])
-  const patched = tool.policy.patches.flatMap((field) => {
+/** What is read is part of it: a copy of another file is another change. The directory that code is run in is not. */
+async function namedPaths(tool: ToolMetadata, args: Record<string, unknown>, { sandbox }: StateContext): Promise<string[]> {
+  const { paths, patches, whole_repository, writes_anywhere } = tool.policy
+  const runsCode = whole_repository || writes_anywhere
+  const named: string[] = []
+  for (const { field, access } of paths)
+    for (const path of [args[field] ?? []].flat().map(String))
+      if (access === 'write' || !runsCode || (await sandbox.stat(path))?.type !== 'dir') named.push(path)
+  const patched = patches.flatMap((field) => {
     const parsed = patchPaths(String(args[field] ?? ''))
     return 'paths' in parsed ? parsed.paths : []
   })
-  return [...new Set([...named, ...patched].map(String))].sort()
+  return [...new Set([...named, ...patched])].sort()
 }
 
 async function gitState({ sandbox }: StateContext): Promise<string> {
