@@ -126,14 +126,14 @@ test('how the text is cut makes no difference', () => {
 })
 
 test('no word is lost', () => {
+  // Nothing stands behind a fence: behind an opening one it would be the name of a language, which is not shown.
   const words = fc.array(
-    fc.constantFrom('a', '# b', '- c', '\n', '\n\n', '> d', '```', '| e', '1. f', '    ', ' ', '*g*', '~~~', '<h>'),
+    fc.constantFrom('a', '# b', '- c', '\n', '\n\n', '> d', '```\n', '| e', '1. f', '    ', ' ', '*g*', '~~~\n', '<h>'),
   )
   fc.assert(
     fc.property(words, (pieces) => {
       const letters = (text: string) => [...text.matchAll(/[a-g]/g)].join('')
-      // What stands behind an opening fence is the name of a language.
-      const text = pieces.join(' ').replace(/^( {0,3}(```|~~~))[^\n]*$/gm, '$1')
+      const text = pieces.join(' ')
       expect(letters(textOf(shown([text]).at(-1)))).toBe(letters(text))
     }),
     { numRuns: 500 },
