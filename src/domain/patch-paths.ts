@@ -85,10 +85,15 @@ class PatchReader {
       const line = this.#line()
       if (line.startsWith('--- ')) {
         this.#note(names, 'old', this.#name(line.slice(4), true))
+        // Without these headers before it git takes "/dev/null" for a file "dev/null" in the work tree.
+        if (names.old === null && !isNew)
+          this.#fail('"--- /dev/null" needs a line "new file mode 100644" before it, after "diff --git"')
         continue
       }
       if (line.startsWith('+++ ')) {
         this.#note(names, 'new', this.#name(line.slice(4), true))
+        if (names.new === null && !isDeleted)
+          this.#fail('"+++ /dev/null" needs a line "deleted file mode 100644" before it, after "diff --git"')
         continue
       }
       const header = EXTENDED.exec(line)
@@ -110,10 +115,6 @@ class PatchReader {
     // Git takes the name from here for some header lines ("new file mode"), and from the other lines for the rest.
     if (common !== undefined && [oldPath, newPath].some((path) => typeof path === 'string' && path !== common))
       this.#fail('the names after "diff --git" are not those of the lines after it', start)
-    // Without these headers git takes "/dev/null" for a file "dev/null" in the work tree.
-    if (oldPath === null && !isNew) this.#fail('"--- /dev/null" needs a line "new file mode 100644" after "diff --git"', start)
-    if (newPath === null && !isDeleted)
-      this.#fail('"+++ /dev/null" needs a line "deleted file mode 100644" after "diff --git"', start)
     if (isNew && oldPath === undefined) oldPath = null
     if (isDeleted && newPath === undefined) newPath = null
     if (oldPath === undefined) oldPath = common
