@@ -89,15 +89,17 @@ describe('requests of a connector', () => {
   it.each(['never', 'endless'])('are so many at a time, and none for ever (%s)', async (path) => {
     const fetch = fetching(1000)
     const before = reached
-    const began = Date.now()
     const asked = Array.from({ length: MOST_REQUESTS + 8 }, async () => (await fetch(`${home()}${path}`, post)).text())
+    let ends = 0
+    for (const one of asked.slice(0, MOST_REQUESTS)) one.catch(() => ends++)
     const refused = await Promise.allSettled(asked.slice(MOST_REQUESTS))
     const unreachable = { status: 'rejected', reason: expect.objectContaining({ code: 'unreachable' }) }
     expect(refused).toEqual(refused.map(() => unreachable))
-    expect(Date.now() - began).toBeLessThan(900)
+    // At once: none that was let in has ended yet.
+    expect(ends).toBe(0)
     const ended = await Promise.allSettled(asked)
     expect(ended.filter(({ status }) => status === 'fulfilled')).toEqual([])
-    expect([reached - before, Date.now() - began < 5000]).toEqual([MOST_REQUESTS, true])
+    expect(reached - before).toBe(MOST_REQUESTS)
     expect(await (await fetch(home(), post)).text()).toBe('here')
   })
 
