@@ -57,11 +57,6 @@ export function textThenCalls({ text, calls }: Pick<TurnStep, 'text' | 'calls'>)
   return [{ type: 'text', text: text.trimEnd() }, ...calls.map((_, index) => ({ type: 'call' as const, index }))]
 }
 
-/** What the gate knows a call by: the same after a restart, so that a call is made at most once. */
-export function correlationId(turnId: string, step: number, index: number): string {
-  return `${turnId}:${step}:${index}`
-}
-
 const callSchema = z.object({
   id: z.string(),
   tool_name: z.string(),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { COMMON_TOOL_ERRORS, type ToolError } from '../domain/errors.ts'
 import type { Artifact } from '../domain/invocation.ts'
 import type { Principal } from '../domain/principal.ts'
-import type { ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
+import { policyHints, type ToolMetadata, type ToolPolicyHints } from '../domain/tool.ts'
 import type { ToolArtifact } from '../domain/tool-artifact.ts'
 import type { ToolStatistics } from '../domain/tool-statistics.ts'
 import type { EntryType, FileEntry, ProcessInfo, ProcessOutput } from '../host/wire.ts'
@@ -176,7 +176,7 @@ export interface ToolContext {
 export type StateContext = Pick<ToolContext, 'sandbox'> & { session: Pick<ToolContext['session'], 'allowed_paths'> }
 
 /** May a tool end so? What is common to all tools need not be declared. Pure. */
-export function isForeseen(error: ToolError, { errors }: Pick<ToolMetadata, 'errors'>): boolean {
+export function isForeseen(error: Pick<ToolError, 'code' | 'sandboxFault'>, { errors }: Pick<ToolMetadata, 'errors'>): boolean {
   if (error.sandboxFault) return true
   return ([...COMMON_TOOL_ERRORS, ...errors] as string[]).includes(error.code)
 }
@@ -244,20 +244,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
       output_limit_kb: spec.output_limit_kb ?? 256,
     },
     cost_hint: spec.timeout_seconds <= 30 ? 'low' : spec.timeout_seconds <= 120 ? 'medium' : 'high',
-    policy: {
-      paths: [],
-      patches: [],
-      encoded: [],
-      refs: [],
-      command_args: [],
-      whole_repository: false,
-      writes_anywhere: false,
-      needs_network: false,
-      remotes: [],
-      refspecs: [],
-      needs_setting: null,
-      ...spec.policy,
-    },
+    policy: policyHints(spec.policy),
     observability: { trace_name: 'workspace.tools', span_name: spec.name },
     primary_output: spec.primary_output ?? null,
     errors: spec.errors,

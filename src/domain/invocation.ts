@@ -9,6 +9,11 @@ export type InvocationStatus = (typeof INVOCATION_STATUSES)[number]
 export const CORRELATION_ID = /^[A-Za-z0-9._:-]{1,128}$/
 export const CORRELATION_ID_RULE = 'letters, digits and . _ : -, at most 128'
 
+/** What the gate knows a turn's call by: the same after a restart, so that a call is made at most once. */
+export function correlationIdOfCall(turnId: string, step: number, index: number): string {
+  return `${turnId}:${step}:${index}`
+}
+
 /**
  * The turn whose calls alone go by this correlation id (`trn_...:step:index`); null: any call may. Who took such an id first would give
  * the agent their own result.

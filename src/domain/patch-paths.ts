@@ -1,3 +1,5 @@
+import { decodeUtf8 } from './utf8.ts'
+
 /** What a patch does to one file. Paths are relative to the repository's root, without the `a/` and `b/` prefixes. */
 export interface PatchFile {
   /** Null: the patch makes the file. */
@@ -275,14 +277,9 @@ class PatchReader {
       at += 2
     }
     if (text[at] !== '"') this.#fail('a quoted name has no closing quote')
-    try {
-      return {
-        name: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(bytes)),
-        rest: text.slice(at + 1),
-      }
-    } catch {
-      this.#fail('a quoted name is not UTF-8')
-    }
+    const name = decodeUtf8(Buffer.concat(bytes))
+    if (name === null) this.#fail('a quoted name is not UTF-8')
+    return { name, rest: text.slice(at + 1) }
   }
 }
 

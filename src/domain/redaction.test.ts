@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { pieces } from '../../test/support/pieces.ts'
 import { makeRedactor } from './redaction.ts'
 
 const PEM = `-----BEGIN PRIVATE KEY-----
@@ -147,7 +148,7 @@ describe('makeRedactor', () => {
   })
 
   const secretArbitrary = fc.string({ minLength: 6, maxLength: 12, unit: fc.constantFrom('a', 'b', 'c', '/', '"', ' ', 'é') })
-  const pieces = (secrets: string[]) =>
+  const texts = (secrets: string[]) =>
     fc.array(
       fc.oneof(
         fc.constantFrom(...secrets),
@@ -157,17 +158,7 @@ describe('makeRedactor', () => {
     )
   const scenario = fc
     .array(secretArbitrary, { minLength: 1, maxLength: 4 })
-    .chain((secrets) => fc.tuple(fc.constant(secrets), pieces(secrets), fc.array(fc.nat(10), { maxLength: 40 })))
-
-  const chunksOf = (text: string, sizes: number[]): string[] => {
-    const chunks: string[] = []
-    let at = 0
-    for (const size of sizes) {
-      chunks.push(text.slice(at, at + size))
-      at += size
-    }
-    return [...chunks, text.slice(at)]
-  }
+    .chain((secrets) => fc.tuple(fc.constant(secrets), texts(secrets), fc.array(fc.nat(10), { maxLength: 40 })))
 
   it('leaves no value standing, and a stream gives the same as the whole, however it is cut', () => {
     fc.assert(
@@ -179,7 +170,7 @@ describe('makeRedactor', () => {
         for (const rest of whole.split(/\[secret:S\d\]/)) for (const value of values) expect(rest).not.toContain(value)
         const stream = redactor.stream()
         let streamed = ''
-        for (const chunk of chunksOf(text, sizes)) {
+        for (const chunk of pieces(text, sizes)) {
           streamed += stream.push(chunk)
           // What was given out is final: a prefix of the answer, so no beginning of a value ever left early.
           expect(whole.startsWith(streamed)).toBe(true)

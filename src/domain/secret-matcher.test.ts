@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { pieces } from '../../test/support/pieces.ts'
 import { makeRedactor } from './redaction.ts'
 
 const SECRET = 'wJ"alr\\XU/tn+FE<M>I&K7 dé\u{1f600}\'\n*Key'
@@ -126,19 +127,6 @@ const written = (alphabet: string) =>
     fc.tuple(fc.constant(points), fc.tuple(...points.map((point) => fc.constantFrom(...writings(point))))),
   )
 const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { maxLength: 60 })
-
-function pieces<Chunk extends { length: number; slice(from: number, to?: number): Chunk }>(
-  whole: Chunk,
-  lengths: number[],
-): Chunk[] {
-  const chunks: Chunk[] = []
-  let at = 0
-  for (const length of lengths) {
-    chunks.push(whole.slice(at, at + length))
-    at += length
-  }
-  return [...chunks, whole.slice(at)]
-}
 
 describe('values, characters, escapes and cuts at random', () => {
   const before = fc.constantFrom('', 'x', '\\', '\\\\', '%', '100%2', '&', '&#3', '\\u00', 'é', '\u{1f600}', '\n')

@@ -68,3 +68,21 @@ export interface ToolPolicyHints {
   /** Offered only by a server whose configuration switches this on: absent from the catalog otherwise. */
   needs_setting: ToolSetting | null
 }
+
+/** Nothing means anything, but for what is given. */
+export function policyHints(given: Partial<ToolPolicyHints> = {}): ToolPolicyHints {
+  return {
+    paths: [],
+    patches: [],
+    encoded: [],
+    refs: [],
+    command_args: [],
+    whole_repository: false,
+    writes_anywhere: false,
+    needs_network: false,
+    remotes: [],
+    refspecs: [],
+    needs_setting: null,
+    ...given,
+  }
+}

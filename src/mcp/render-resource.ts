@@ -1,5 +1,6 @@
 import type { ReadResourceResult } from '@modelcontextprotocol/server'
 import type { Artifact } from '../domain/invocation.ts'
+import { decodeUtf8 } from '../domain/utf8.ts'
 
 /** Media types that are text by their name. What else is text may say so as `text/...`. */
 const TEXT = /^(text\/.+|application\/(json|xml|yaml|toml|javascript|x-ndjson|.+\+(json|xml|yaml)))$/
@@ -10,7 +11,7 @@ export function renderResource(
   { content_type: mimeType }: Pick<Artifact, 'content_type'>,
   content: Buffer,
 ): ReadResourceResult['contents'][number] {
-  const text = isText(mimeType) ? utf8(content) : null
+  const text = isText(mimeType) ? decodeUtf8(content) : null
   return text === null ? { uri, mimeType, blob: content.toString('base64') } : { uri, mimeType, text }
 }
 
@@ -18,13 +19,4 @@ function isText(mimeType: string): boolean {
   const [type = '', ...parameters] = mimeType.toLowerCase().split(/; ?/)
   const charset = parameters.find((each) => each.startsWith('charset='))
   return TEXT.test(type) && (charset === undefined || /^charset=(utf-8|us-ascii)$/.test(charset))
-}
-
-/** Null: it is none. A byte order mark stays, so that the bytes can be had back. */
-function utf8(content: Buffer): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
-  } catch {
-    return null
-  }
 }

@@ -83,17 +83,11 @@ export class Reconciler {
     const { store, approvals, invocations, turns, retention, clock, intervalMs } = this.#deps
     const now = clock()
     const sessions = [...(await store.sessions.active()), ...(await store.sessions.withStaleSandbox())]
-    const open = Map.groupBy(await store.openInvocations.all(), ({ record }) => record.session_id)
+    const records = (await store.openInvocations.all()).map(({ record }) => record)
+    const open = Map.groupBy(records, ({ session_id }) => session_id)
     const times: (number | null)[] = []
     for (const session of sessions) {
-      const due = sessionDue(
-        session,
-        openCalls(
-          session,
-          (open.get(session.id) ?? []).map(({ record }) => record),
-        ),
-        now.getTime(),
-      )
+      const due = sessionDue(session, openCalls(session, open.get(session.id) ?? []), now.getTime())
       times.push(due.look_again_at)
       if (due.action !== 'wait') await this.#act(session, due.action, due.reason)
     }

@@ -1,6 +1,6 @@
 import { sampleSession } from '../domain/session.sample.ts'
 import type { Session } from '../domain/session.ts'
-import type { ToolMetadata, ToolPolicyHints } from '../domain/tool.ts'
+import { policyHints, type ToolMetadata, type ToolPolicyHints } from '../domain/tool.ts'
 import type { PolicyRequest } from './policy-engine.ts'
 
 /** A tool for tests: low risk, in the workspace, without hints, with what is given changed. */
@@ -21,20 +21,7 @@ export function sampleTool(
     idempotency: 'guaranteed',
     constraints: { timeout_seconds: 10, max_retries: 1, output_limit_kb: 256 },
     cost_hint: 'low',
-    policy: {
-      paths: [],
-      patches: [],
-      encoded: [],
-      refs: [],
-      command_args: [],
-      whole_repository: false,
-      writes_anywhere: false,
-      needs_network: false,
-      remotes: [],
-      refspecs: [],
-      needs_setting: null,
-      ...policy,
-    },
+    policy: policyHints(policy),
     observability: { trace_name: 'workspace.tools', span_name: 'fs.sample' },
     primary_output: null,
     errors: [],

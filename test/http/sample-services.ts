@@ -9,7 +9,7 @@ import { type Invocation, InvocationRefused } from '../../src/domain/invocation.
 import { actorOf, type Caller, owns, type Permission, permissionsOf } from '../../src/domain/principal.ts'
 import { sampleSession } from '../../src/domain/session.sample.ts'
 import { nextState, type Session, type SessionAction } from '../../src/domain/session.ts'
-import type { ToolMetadata } from '../../src/domain/tool.ts'
+import { policyHints, type ToolMetadata } from '../../src/domain/tool.ts'
 import type {
   Approvals,
   Connectors,
@@ -382,19 +382,7 @@ export const sampleTool: ToolMetadata = {
   idempotency: 'guaranteed',
   constraints: { timeout_seconds: 5, max_retries: 1, output_limit_kb: 256 },
   cost_hint: 'low',
-  policy: {
-    paths: [],
-    patches: [],
-    encoded: [],
-    refs: [],
-    command_args: [],
-    whole_repository: false,
-    writes_anywhere: false,
-    needs_network: false,
-    remotes: [],
-    refspecs: [],
-    needs_setting: null,
-  },
+  policy: policyHints(),
   observability: { trace_name: 'workspace.tools', span_name: 'test.echo' },
   primary_output: null,
   errors: [],

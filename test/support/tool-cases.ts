@@ -128,6 +128,13 @@ const diverge = shell(
    git checkout -qf -B ours main && echo ours > a.txt && git commit -qam ours && git branch -f apart $(git commit-tree -m apart HEAD^{tree})`,
 )
 
+/** Of dependencies: a path that is not there, one that is no directory, a lockfile that cannot be read. */
+const NO_INVENTORY: ToolCases['fails'] = [
+  ['not_found', { args: { path: 'nowhere' } }],
+  ['invalid_argument', { args: { path: 'README.md' } }],
+  ['execution_failed', { args: { path: 'bad' }, before: [write('bad/package-lock.json', '{')] }],
+]
+
 /** Tools that answer every question that their schema takes, and for which nothing else is promised. */
 const NO_ERRORS: ToolCases['fails'] = []
 
@@ -601,19 +608,11 @@ export const TOOL_CASES: Record<string, ToolCases> = {
   },
   'sbom.generate': {
     succeeds: { args: {} },
-    fails: [
-      ['not_found', { args: { path: 'nowhere' } }],
-      ['invalid_argument', { args: { path: 'README.md' } }],
-      ['execution_failed', { args: { path: 'bad' }, before: [write('bad/package-lock.json', '{')] }],
-    ],
+    fails: NO_INVENTORY,
   },
   'security.license_check': {
     succeeds: { args: {} },
-    fails: [
-      ['not_found', { args: { path: 'nowhere' } }],
-      ['invalid_argument', { args: { path: 'README.md' } }],
-      ['execution_failed', { args: { path: 'bad' }, before: [write('bad/package-lock.json', '{')] }],
-    ],
+    fails: NO_INVENTORY,
   },
   'security.scan_container': {
     succeeds: { args: {} },
@@ -628,11 +627,7 @@ export const TOOL_CASES: Record<string, ToolCases> = {
   },
   'security.scan_dependencies': {
     succeeds: { args: {} },
-    fails: [
-      ['not_found', { args: { path: 'nowhere' } }],
-      ['invalid_argument', { args: { path: 'README.md' } }],
-      ['execution_failed', { args: { path: 'bad' }, before: [write('bad/package-lock.json', '{')] }],
-    ],
+    fails: NO_INVENTORY,
   },
   'security.scan_secrets': {
     succeeds: { args: {} },

@@ -1,4 +1,5 @@
-import { COMMON_TOOL_ERRORS } from '../../src/domain/errors.ts'
+import { isForeseen } from '../../src/catalog/define-tool.ts'
+import type { ToolErrorCode } from '../../src/domain/errors.ts'
 import type { ToolMetadata } from '../../src/domain/tool.ts'
 import type { Answer } from './server-process.ts'
 
@@ -8,7 +9,7 @@ export function errorOfTool({ status, body }: Answer): string | null {
 }
 
 /** The same if the tool does not declare it, and it is none that every tool may end with. */
-export function undeclaredError({ errors }: Pick<ToolMetadata, 'errors'>, answer: Answer): string | null {
+export function undeclaredError(tool: Pick<ToolMetadata, 'errors'>, answer: Answer): string | null {
   const code = errorOfTool(answer)
-  return code === null || ([...COMMON_TOOL_ERRORS, ...errors] as string[]).includes(code) ? null : code
+  return code === null || isForeseen({ code: code as ToolErrorCode, sandboxFault: false }, tool) ? null : code
 }

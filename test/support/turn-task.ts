@@ -4,7 +4,7 @@ import { resolveModel } from '../../src/agent/model-provider.ts'
 import type { Progress, ToolCall, TurnTask } from '../../src/agent/turn-task.ts'
 import { type Budget, type Budgets, NO_BUDGET, NOTHING_SPENT } from '../../src/domain/budget.ts'
 import type { Invocation } from '../../src/domain/invocation.ts'
-import type { ToolMetadata } from '../../src/domain/tool.ts'
+import { policyHints, type ToolMetadata } from '../../src/domain/tool.ts'
 
 /** `fs.write` changes something and needs an approval, the others only read. */
 const tool = (name: string, requires_approval = false): ToolMetadata => ({
@@ -20,19 +20,7 @@ const tool = (name: string, requires_approval = false): ToolMetadata => ({
   idempotency: 'guaranteed',
   constraints: { timeout_seconds: 10, max_retries: 0, output_limit_kb: 256 },
   cost_hint: 'low',
-  policy: {
-    paths: [],
-    patches: [],
-    encoded: [],
-    refs: [],
-    command_args: [],
-    whole_repository: false,
-    writes_anywhere: false,
-    needs_network: false,
-    remotes: [],
-    refspecs: [],
-    needs_setting: null,
-  },
+  policy: policyHints(),
   observability: { trace_name: 'workspace.tools', span_name: name },
   primary_output: null,
   errors: [],

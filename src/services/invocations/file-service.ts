@@ -1,6 +1,7 @@
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CloisterError, errors, ToolError } from '../../domain/errors.ts'
+import { FILE_LIMIT } from '../../domain/file-limit.ts'
 import { type Invocation, InvocationRefused } from '../../domain/invocation.ts'
 import { displayPath, resolvePath } from '../../domain/path.ts'
 import type { Caller } from '../../domain/principal.ts'
@@ -14,9 +15,6 @@ import { judgedBody } from './judged-body.ts'
 
 /** A file that goes in or out, in bytes. */
 export const RAW_FILE_LIMIT = 64 * 1024 * 1024
-
-/** The most that `fs.read` can be asked for, in bytes. */
-const LARGEST_READ = 1024 * 1024
 
 /** Slow clients send large files. */
 const UPLOAD_SECONDS = 600
@@ -68,7 +66,7 @@ export class FileService implements Files {
         return { output, truncated: true }
       },
     }
-    const read = { session_id: sessionId, tool_name: 'fs.read', args: { path, max_bytes: LARGEST_READ } }
+    const read = { session_id: sessionId, tool_name: 'fs.read', args: { path, max_bytes: FILE_LIMIT } }
     const redactor = await this.#run(caller, read, performance).then(
       () => this.#deps.sandboxes.redactor(sessionId),
       (error: unknown) => {

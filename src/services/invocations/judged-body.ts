@@ -1,7 +1,5 @@
-import { isUtf8 } from 'node:buffer'
-
-/** Bytes of a body that policy can be shown: what `fs.write` takes. */
-export const JUDGED_LIMIT = 1024 * 1024
+import { FILE_LIMIT } from '../../domain/file-limit.ts'
+import { decodeUtf8 } from '../../domain/utf8.ts'
 
 /** A body, and the arguments with which `fs.write` would write the same bytes. */
 export interface JudgedBody {
@@ -12,17 +10,22 @@ export interface JudgedBody {
   bytes: () => AsyncGenerator<Buffer>
 }
 
-/** Reads as much as policy can be shown, before anything is asked. Rejects never. */
+/** Reads as much as policy can be shown (what `fs.write` takes), before anything is asked. Rejects never. */
 export async function judgedBody(body: NodeJS.ReadableStream): Promise<JudgedBody> {
   const chunks = body[Symbol.asyncIterator]()
   const head: Buffer[] = []
   let length = 0
   let state: 'open' | 'ended' | { broken: unknown } = 'open'
   try {
-    while (state === 'open' && length <= JUDGED_LIMIT) {
+    while (length <= FILE_LIMIT) {
       const { done, value } = await chunks.next()
-      if (done) state = 'ended'
-      else length += head[head.push(Buffer.from(value as Buffer)) - 1]?.length ?? 0
+      if (done) {
+        state = 'ended'
+        break
+      }
+      const chunk = Buffer.from(value as Buffer)
+      head.push(chunk)
+      length += chunk.length
     }
   } catch (error) {
     state = { broken: error }
@@ -33,11 +36,11 @@ export async function judgedBody(body: NodeJS.ReadableStream): Promise<JudgedBod
     if (typeof end === 'object') throw end.broken
     if (end === 'open') for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) yield Buffer.from(chunk as Buffer)
   }
-  if (end !== 'ended' || length > JUDGED_LIMIT)
+  if (end !== 'ended' || length > FILE_LIMIT)
     return { args: { content: '', encoding: 'utf8' }, unseen: ['content', 'encoding'], bytes }
   const whole = Buffer.concat(head)
-  const args = isUtf8(whole)
-    ? ({ content: whole.toString('utf8'), encoding: 'utf8' } as const)
-    : ({ content: whole.toString('base64'), encoding: 'base64' } as const)
+  const text = decodeUtf8(whole)
+  const args: JudgedBody['args'] =
+    text === null ? { content: whole.toString('base64'), encoding: 'base64' } : { content: text, encoding: 'utf8' }
   return { args, unseen: [], bytes }
 }

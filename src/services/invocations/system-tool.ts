@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Tool } from '../../catalog/define-tool.ts'
+import { policyHints } from '../../domain/tool.ts'
 
 /** A step of the system, in the form in which invocations are recorded. It is in no catalog: nobody can call it. */
 export function systemTool(name: 'session.setup' | 'session.clone' | 'session.copy_source'): Tool {
@@ -17,19 +18,7 @@ export function systemTool(name: 'session.setup' | 'session.clone' | 'session.co
       idempotency: 'none',
       constraints: { timeout_seconds: 600, max_retries: 0, output_limit_kb: 256 },
       cost_hint: 'high',
-      policy: {
-        paths: [],
-        patches: [],
-        encoded: [],
-        refs: [],
-        command_args: [],
-        whole_repository: false,
-        writes_anywhere: false,
-        needs_network: false,
-        remotes: [],
-        refspecs: [],
-        needs_setting: null,
-      },
+      policy: policyHints(),
       observability: { trace_name: 'workspace.tools', span_name: name },
       primary_output: null,
       errors: ['execution_failed'],

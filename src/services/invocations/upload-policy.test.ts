@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { agentOf, alice, Gate, SECRET } from '../../../test/support/gate.ts'
+import { FILE_LIMIT } from '../../domain/file-limit.ts'
 import type { Invocation, InvocationRefused } from '../../domain/invocation.ts'
 import type { Session } from '../../domain/session.ts'
 import { CedarPolicySet } from '../../policy/cedar/cedar-policy-set.ts'
@@ -13,7 +14,6 @@ import { OpaPolicy } from '../../policy/opa-policy.ts'
 import { RulePolicyEngine } from '../../policy/rule-policy-engine.ts'
 import read from '../../tools/fs/read.ts'
 import write from '../../tools/fs/write.ts'
-import { JUDGED_LIMIT } from './judged-body.ts'
 
 /** Whatever a policy says about the arguments of `fs.write` and `fs.read` holds for raw files. */
 
@@ -56,7 +56,7 @@ const upload = async (body: string | Buffer | Readable, path = 'k.pem', over = g
 const written = (path = 'k.pem') => (existsSync(gate.path(session, path)) ? readFileSync(gate.path(session, path)) : null)
 
 /** So many bytes, with these at their end. */
-const large = (end: string | Buffer, length = JUDGED_LIMIT + 1) => {
+const large = (end: string | Buffer, length = FILE_LIMIT + 1) => {
   const bytes = Buffer.from(end)
   return Buffer.concat([Buffer.alloc(length - bytes.length, 'x'), bytes])
 }
@@ -73,7 +73,7 @@ describe('a policy about the content of fs.write', () => {
     expect(await upload(KEY)).toMatchObject(denied(['no']))
     const pieces = Readable.from([...KEY].map((character) => Buffer.from(character)))
     expect(await upload(pieces)).toMatchObject(denied(['no']))
-    expect(await upload(large(KEY, JUDGED_LIMIT))).toMatchObject(denied(['no']))
+    expect(await upload(large(KEY, FILE_LIMIT))).toMatchObject(denied(['no']))
     expect(gate.sandboxes.current(session.id)).toBeNull()
     expect(written()).toBeNull()
   })
@@ -81,7 +81,7 @@ describe('a policy about the content of fs.write', () => {
   it.each([
     ['a text', Buffer.from('\ufeffgrüße\r\n\0')],
     ['nothing', Buffer.alloc(0)],
-    ['as much as is looked at', large('é', JUDGED_LIMIT)],
+    ['as much as is looked at', large('é', FILE_LIMIT)],
   ])('lets pass %s, byte by byte, and the record does not repeat it', async (_, body) => {
     const record = await upload(body, 'new/place.txt')
     expect(record).toMatchObject({
@@ -143,7 +143,7 @@ describe('policies that say what holds for binary files', () => {
 
 it('where no policy looks at the content, anything up to the limit of a file goes through', async () => {
   engine.replacePolicies(set(forbid('context.args.path like "secret/*"')))
-  const body = large(BINARY, 3 * JUDGED_LIMIT)
+  const body = large(BINARY, 3 * FILE_LIMIT)
   expect(await upload(body)).toMatchObject({ status: 'succeeded' })
   expect(written()?.equals(body)).toBe(true)
 })

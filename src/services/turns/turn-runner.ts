@@ -5,12 +5,12 @@ import type { ResolvedModel } from '../../agent/language-model.ts'
 import type { Models } from '../../agent/model-provider.ts'
 import type { RetryPolicy } from '../../agent/retry.ts'
 import { runTurn } from '../../agent/turn.ts'
-import { correlationId, isDone, type TurnStep, turnStepSchema } from '../../agent/turn-step.ts'
+import { isDone, type TurnStep, turnStepSchema } from '../../agent/turn-step.ts'
 import type { ModelCallRecord, Progress, ToolCall, TurnOutcome, TurnTask, Wait } from '../../agent/turn-task.ts'
 import { type Budgets, type Spent, spentSince, stricterBudget, unknownPrice } from '../../domain/budget.ts'
 import { sha256 } from '../../domain/canonical-json.ts'
 import { CloisterError, errors } from '../../domain/errors.ts'
-import type { Invocation } from '../../domain/invocation.ts'
+import { correlationIdOfCall, type Invocation } from '../../domain/invocation.ts'
 import { actorOf, type Caller } from '../../domain/principal.ts'
 import type { Redactor } from '../../domain/redaction.ts'
 import type { Session } from '../../domain/session.ts'
@@ -214,7 +214,7 @@ export class TurnRunner {
         tool_name: call.tool_name,
         args: call.args,
         request_approval: true,
-        correlation_id: correlationId(turn.id, call.step, call.index),
+        correlation_id: correlationIdOfCall(turn.id, call.step, call.index),
         turn_id: turn.id,
       })
       if (invocation.status !== 'pending_approval' && invocation.status !== 'running') return { invocation, waited: null }

@@ -16,7 +16,7 @@ import { actorOf, type Caller } from '../../domain/principal.ts'
 import { makeRedactor } from '../../domain/redaction.ts'
 import { sampleSession } from '../../domain/session.sample.ts'
 import type { Session } from '../../domain/session.ts'
-import type { ToolMetadata } from '../../domain/tool.ts'
+import { policyHints, type ToolMetadata } from '../../domain/tool.ts'
 import type { ReadRequest } from '../../host/wire.ts'
 import { MessagePolicies } from '../../policy/message-policies.ts'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
@@ -71,19 +71,7 @@ const tool = (name: string): ToolMetadata => ({
   idempotency: 'guaranteed',
   constraints: { timeout_seconds: 10, max_retries: 0, output_limit_kb: 256 },
   cost_hint: 'low',
-  policy: {
-    paths: [],
-    patches: [],
-    encoded: [],
-    refs: [],
-    command_args: [],
-    whole_repository: false,
-    writes_anywhere: false,
-    needs_network: false,
-    remotes: [],
-    refspecs: [],
-    needs_setting: null,
-  },
+  policy: policyHints(),
   observability: { trace_name: 'workspace.tools', span_name: name },
   primary_output: null,
   errors: [],

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineTool, type ToolContext } from '../../catalog/define-tool.ts'
 import { sha256 } from '../../domain/canonical-json.ts'
 import { ToolError } from '../../domain/errors.ts'
+import { decodeUtf8 } from '../../domain/utf8.ts'
 import { pathArgument, shownPath } from '../workspace-path.ts'
 import { maxBytesArgument, readBytes } from './file-bytes.ts'
 
@@ -49,7 +50,7 @@ cut at max_bytes (base64 at 184320 at most), and truncated says so: with offset 
     const common = { encoding, size_bytes: content.length, sha256: sha256(content), truncated }
     if (encoding === 'base64')
       return { output: { ...found.named, ...common, content_base64: content.toString('base64') }, truncated }
-    const text = asText(offset > 0 ? fromCharacter(content) : content, truncated)
+    const text = decodeUtf8(offset > 0 ? fromCharacter(content) : content, truncated)
     if (text === null) throw new ToolError('execution_failed', `${found.shown} is not UTF-8 text: ask for encoding "base64"`)
     const bytes = Buffer.from(text)
     return {
@@ -95,13 +96,4 @@ function fromCharacter(content: Buffer): Buffer {
   let first = 0
   while (first < 3 && ((content[first] ?? 0) & 0xc0) === 0x80) first++
   return content.subarray(first)
-}
-
-/** Null: no UTF-8 text. A character that is cut by the end of what was read is left off. */
-function asText(content: Buffer, cut: boolean): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content, { stream: cut })
-  } catch {
-    return null
-  }
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { defineTool } from '../../catalog/define-tool.ts'
 import { ToolError } from '../../domain/errors.ts'
+import { FILE_LIMIT } from '../../domain/file-limit.ts'
 import { pathArgument, shownPath } from '../workspace-path.ts'
-import { decodeText, FILE_LIMIT } from './file-text.ts'
+import { decodeText } from './file-text.ts'
 
 export default defineTool({
   name: 'fs.edit',

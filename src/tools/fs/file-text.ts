@@ -1,7 +1,5 @@
 import { ToolError } from '../../domain/errors.ts'
-
-/** At most this many bytes are written, or edited, by one call of a tool. */
-export const FILE_LIMIT = 1024 * 1024
+import { decodeUtf8 } from '../../domain/utf8.ts'
 
 /**
  * The text that these bytes are, or null if they are not UTF-8 text (a NUL byte counts as binary, as for git). `cut`: the bytes
@@ -10,11 +8,8 @@ export const FILE_LIMIT = 1024 * 1024
 export function decodeText(bytes: Buffer, cut: boolean): { text: string; bytes: number } | null {
   const whole = cut ? bytes.subarray(0, characterBoundary(bytes)) : bytes
   if (whole.includes(0)) return null
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(whole), bytes: whole.length }
-  } catch {
-    return null
-  }
+  const text = decodeUtf8(whole)
+  return text === null ? null : { text, bytes: whole.length }
 }
 
 /** Where the last character that is whole ends. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineTool } from '../../catalog/define-tool.ts'
+import { FILE_LIMIT } from '../../domain/file-limit.ts'
 import { pathArgument, shownPath } from '../workspace-path.ts'
 import { decodeText } from './file-text.ts'
 
@@ -10,7 +11,7 @@ max_bytes are returned, cut on a character boundary; then truncated is true and 
 with a larger max_bytes, or search it with fs.search. It does not read directories (use fs.list), nor anything outside the workspace.`,
   input: z.object({
     path: pathArgument('The file.'),
-    max_bytes: z.int().min(1).max(1048576).default(65536).describe('At most this many bytes of the file are returned.'),
+    max_bytes: z.int().min(1).max(FILE_LIMIT).default(65536).describe('At most this many bytes of the file are returned.'),
   }),
   output: z.object({
     path: z.string(),
